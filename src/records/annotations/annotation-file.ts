@@ -27,6 +27,7 @@ export class AnnotationFile {
   #read = 0;
   #inode = 0;
   #broken = 0;
+  #version = 0;
   /** Chains the changes, so that the lines of one process do not wait inside each other. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -38,6 +39,11 @@ export class AnnotationFile {
   async read(): Promise<Annotations> {
     await this.#inTurn(() => this.#readNew());
     return this.#annotations;
+  }
+
+  /** Another number for each content that was read. */
+  get version(): number {
+    return this.#version;
   }
 
   /** Lines that are no statements, such as one that a power cut has torn. */
@@ -85,7 +91,7 @@ export class AnnotationFile {
       throw cause;
     });
     if (file === null) {
-      this.#forget(0);
+      if (this.#inode !== 0) this.#forget(0);
       return;
     }
     try {
@@ -100,6 +106,7 @@ export class AnnotationFile {
 
   #forget(inode: number): void {
     this.#annotations = new Annotations();
+    this.#version++;
     this.#read = 0;
     this.#broken = 0;
     this.#inode = inode;
@@ -113,6 +120,7 @@ export class AnnotationFile {
         // A line without its end is still being written.
         if (end > size) return;
         this.#read = end;
+        this.#version++;
         const statement = parseStatement(text);
         if (statement !== null) this.#annotations.add(statement);
         else if (text.trim() !== "") this.#broken++;

@@ -37,6 +37,14 @@ export interface Codes {
 /** Rows in memory after which a stored index that has grown is opened again. */
 const HELD_MAX = 20_000;
 
+/** Columns by their names, each with a value for every row. */
+export interface Columns<N extends NumberColumn, C extends CodeColumn> {
+  readonly numbers: Readonly<Record<N, Float64Array | Uint32Array>>;
+  readonly codes: Readonly<
+    Record<C, { readonly codes: Uint16Array; readonly values: readonly string[] }>
+  >;
+}
+
 export class RunIndex {
   readonly directory: string;
   readonly #path: string;
@@ -120,6 +128,67 @@ export class RunIndex {
         codes[from + n] = ((words[n * ROW_WORDS + place] ?? 0) >>> shift) & mask;
     });
     return { codes, values: values ?? this.#table.strings.all };
+  }
+
+  /** Several columns in one pass over the rows. Counts are 32-bit numbers. */
+  async columns<N extends NumberColumn, C extends CodeColumn>(
+    numbers: readonly N[],
+    codes: readonly C[],
+  ): Promise<Columns<N, C>> {
+    const { size } = this;
+    const doubles = numbers.filter((column) => column in DOUBLE);
+    const words = numbers.filter((column) => !(column in DOUBLE));
+    const doubleColumns = doubles.map((column) => ({
+      values: new Float64Array(size),
+      place: DOUBLE[column as keyof typeof DOUBLE],
+    }));
+    const wordColumns = words.map((column) => ({
+      values: new Uint32Array(size),
+      place: WORD[column as keyof typeof WORD],
+    }));
+    const codeColumns = codes.map((column) => {
+      const [place, shift, mask, values] = codePlace(column);
+      return { codes: new Uint16Array(size), place, shift, mask, values };
+    });
+    await this.#each((rows, from) => {
+      for (let n = 0; n < rows.count; n++) {
+        const [double, word] = [n * ROW_DOUBLES, n * ROW_WORDS];
+        for (const { values, place } of doubleColumns)
+          values[from + n] = rows.doubles[double + place] ?? 0;
+        for (const { values, place } of wordColumns)
+          values[from + n] = rows.words[word + place] ?? 0;
+        for (const { codes: column, place, shift, mask } of codeColumns)
+          column[from + n] = ((rows.words[word + place] ?? 0) >>> shift) & mask;
+      }
+    });
+    const strings = this.#table.strings.all;
+    const found = {
+      numbers: Object.fromEntries([
+        ...doubles.map((column, at) => [column, doubleColumns[at]?.values]),
+        ...words.map((column, at) => [column, wordColumns[at]?.values]),
+      ]),
+      codes: Object.fromEntries(
+        codes.map((column, at) => {
+          const { codes: places, values = strings } = codeColumns[at] ?? {};
+          return [column, { codes: places, values }];
+        }),
+      ),
+    };
+    return found as unknown as Columns<N, C>;
+  }
+
+  /** All ids in UTF-8, one after the other, and where each of them ends. */
+  async ids(): Promise<{ readonly texts: Buffer; readonly ends: Uint32Array }> {
+    const ends = new Uint32Array(this.size);
+    let end = 0;
+    await this.#each(({ words, count }, from) => {
+      for (let n = 0; n < count; n++) {
+        end += words[n * ROW_WORDS + WORD.id_bytes] ?? 0;
+        ends[from + n] = end;
+      }
+    });
+    const stored = this.#stored?.texts() ?? Buffer.alloc(0);
+    return { texts: Buffer.concat([stored, this.#table.texts]), ends };
   }
 
   /** The place of a record; null when there is none. */

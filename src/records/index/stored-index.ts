@@ -104,10 +104,13 @@ export class StoredIndex {
     return { rows: this.#cache, at: n - this.#cachedFrom };
   }
 
-  /** All rows in their order. Ends early at a damaged row. */
+  /**
+   * All rows in their order, each chunk valid until the next. Ends early at a damaged row.
+   */
   *chunks(): Generator<Rows & { readonly from: number }> {
+    const buffer = new ArrayBuffer(Math.min(CHUNK_ROWS, this.size) * ROW_BYTES);
     for (let from = 0; from < this.size; from += CHUNK_ROWS) {
-      const rows = this.#read(from, CHUNK_ROWS);
+      const rows = this.#read(from, CHUNK_ROWS, buffer);
       if (rows.count < Math.min(CHUNK_ROWS, this.size - from)) return;
       if (from >= this.#checked)
         for (let n = 0; n < rows.count; n++) if (!isWhole(rows.words, n)) return;
@@ -256,13 +259,13 @@ export class StoredIndex {
     this.end = { offset, lines: this.size, inFrame };
   }
 
-  #read(from: number, count: number): Rows {
-    const most = Math.max(0, Math.min(count, this.size - from));
-    const buffer = new ArrayBuffer(most * ROW_BYTES);
-    const read = readAt(this.#rows, new Uint8Array(buffer), (from + 1) * ROW_BYTES);
-    return read === buffer.byteLength
-      ? rowsOf(buffer)
-      : rowsOf(buffer.slice(0, Math.floor(read / ROW_BYTES) * ROW_BYTES));
+  #read(from: number, count: number, buffer?: ArrayBuffer): Rows {
+    const bytes = Math.max(0, Math.min(count, this.size - from)) * ROW_BYTES;
+    const into = buffer ?? new ArrayBuffer(bytes);
+    const read = readAt(this.#rows, new Uint8Array(into, 0, bytes), (from + 1) * ROW_BYTES);
+    return read === into.byteLength
+      ? rowsOf(into)
+      : rowsOf(into.slice(0, Math.floor(read / ROW_BYTES) * ROW_BYTES));
   }
 }
 

@@ -13,7 +13,7 @@ import type {
   RunCard,
 } from "../api.ts";
 import type { ShownRun } from "../library/shown-run.ts";
-import { differenceOf, estimateOf, type RowMeans, rowMeans } from "../statistics/estimate.ts";
+import { differenceOf, estimate, type RowMeans, rowMeans } from "../statistics/estimate.ts";
 import type { NumberName, RunTable } from "../table/run-table.ts";
 import { countsOf } from "./run-answer.ts";
 
@@ -38,13 +38,12 @@ export async function compareAnswer(compared: readonly Compared[]): Promise<Comp
 }
 
 async function runOf({ card, table }: Compared): Promise<CompareRun> {
-  const estimate = async (name: NumberName) => estimateOf(await meansOf(table, name));
   return {
     card,
-    cost: await estimate("cost"),
-    tokens: await estimate("tokens"),
-    latency: await estimate("ms"),
-    turns: await estimate("turns"),
+    cost: await estimate(table, "cost"),
+    tokens: await estimate(table, "tokens"),
+    latency: await estimate(table, "ms"),
+    turns: await estimate(table, "turns"),
     stopReasons: countsOf(await table.texts("stop"), table.size),
   };
 }
@@ -52,10 +51,7 @@ async function runOf({ card, table }: Compared): Promise<CompareRun> {
 async function pairOf(a: Compared, b: Compared): Promise<ComparePair> {
   const scores = matched(await meansOf(a.table, "score"), await meansOf(b.table, "score"));
   const costs = matched(await meansOf(a.table, "cost"), await meansOf(b.table, "cost"));
-  const all = matched(
-    rowMeans(a.table, () => 0),
-    rowMeans(b.table, () => 0),
-  );
+  const all = matched(await rowMeans(a.table, () => 0), await rowMeans(b.table, () => 0));
   const flips = { up: 0, down: 0, same: 0 };
   const rows: (Flip & { readonly by: number })[] = [];
   scores.differences.forEach((by, index) => {

@@ -2,6 +2,7 @@
 
 import { stat } from "node:fs/promises";
 import { maskedValue } from "../../known-secrets.ts";
+import { collectGarbage } from "../../platform.ts";
 import { labelsOf } from "../../records/annotations/annotation.ts";
 import { trajectoriesPath } from "../../records/record-file.ts";
 import type { JsonObject } from "../../task/json.ts";
@@ -15,6 +16,8 @@ import { usageSample } from "../statistics/usage-sample.ts";
 import type { NumberName, OwnColumn, RunTable, TextColumn } from "../table/run-table.ts";
 
 const ERRORS_MAX = 20;
+/** Records from which on the copies of columns are worth the time of freeing them. */
+const LARGE = 100_000;
 
 /** The card of a run whose table is open, with its score. */
 export async function openCard(
@@ -33,18 +36,36 @@ export async function openCard(
     : { ...card, state: "broken", problem };
 }
 
+/** Answers that are given again while nothing changes. */
+const latest = new WeakMap<ShownRun, { readonly content: string; readonly answer: RunAnswer }>();
+
 export async function runAnswer(
   library: RunLibrary,
   shown: ShownRun,
   moment: Moment,
 ): Promise<RunAnswer> {
-  const { table, annotations } = moment;
+  const card = await openCard(library, shown, moment.table);
+  const content = `${moment.content} ${JSON.stringify(card)}`;
+  const known = latest.get(shown);
+  if (known?.content === content) return known.answer;
+  const answer = await freshAnswer(shown, moment, card);
+  latest.set(shown, { content, answer });
+  if (moment.table.size > LARGE) collectGarbage();
+  return answer;
+}
+
+async function freshAnswer(
+  shown: ShownRun,
+  { table, annotations }: Moment,
+  card: RunCard,
+): Promise<RunAnswer> {
   const { manifest } = shown.run;
-  const card = await openCard(library, shown, table);
   const { ok, failed, lost } = card.counts;
-  const all = Uint32Array.from({ length: table.size }, (_, n) => n);
+  const all = new Uint32Array(table.size);
+  for (let n = 0; n < table.size; n++) all[n] = n;
+  const scratch = new Float64Array(table.size);
   const histogram = async (name: NumberName) =>
-    histogramOf(firstOf(await table.numbers(name), table.size));
+    histogramOf(firstOf(await table.numbers(name), table.size), scratch);
   const sample = await usageSample(shown.run, table);
   return {
     card,
@@ -73,9 +94,10 @@ export async function runAnswer(
 }
 
 function firstOf(values: ArrayLike<number>, size: number): ArrayLike<number> {
-  return values.length === size
-    ? values
-    : Float64Array.from({ length: size }, (_, n) => values[n] ?? Number.NaN);
+  if (values.length === size) return values;
+  const first = new Float64Array(size);
+  for (let n = 0; n < size; n++) first[n] = values[n] ?? Number.NaN;
+  return first;
 }
 
 /** The number of records for each text; the most frequent comes first. */

@@ -11,7 +11,7 @@ import { MANIFEST_FILE, type Manifest, readManifest } from "../../records/manife
 import { trajectoriesPath } from "../../records/record-file.ts";
 import { isJsonObject, type JsonObject } from "../../task/json.ts";
 import type { Counts, Estimate, RunCard, RunState } from "../api.ts";
-import { estimateOf, rowMeans } from "../statistics/estimate.ts";
+import { estimate } from "../statistics/estimate.ts";
 import type { RunTable } from "../table/run-table.ts";
 import type { FoundRun } from "./find-runs.ts";
 import { OpenRun } from "./open-run.ts";
@@ -31,9 +31,16 @@ export interface Summary {
   readonly endedAt: number | null;
 }
 
+/** A summary, with the size of what it is of. */
+interface Noted {
+  readonly bytes: number;
+  readonly records: number;
+  readonly summary: Summary;
+}
+
 export class Cards {
-  /** Summaries by path, with the size of the records of which they are. */
-  readonly #summaries = new Map<string, { readonly bytes: number; readonly summary: Summary }>();
+  /** Summaries by path. */
+  readonly #summaries = new Map<string, Noted>();
   readonly #waiting = new Map<string, FoundRun>();
   #working = false;
   #closed = false;
@@ -49,10 +56,11 @@ export class Cards {
   }
 
   /** Notes what an open table says. */
-  async note(found: FoundRun, bytes: number, table: RunTable): Promise<Summary> {
+  async note(found: FoundRun, bytes: number, table: RunTable): Promise<void> {
+    const known = this.#summaries.get(found.path);
+    if (known?.bytes === bytes && known.records === table.size) return;
     const summary = await summaryOf(table);
-    this.#summaries.set(found.path, { bytes, summary });
-    return summary;
+    this.#summaries.set(found.path, { bytes, records: table.size, summary });
   }
 
   /** Resolves when every score that was wanted is known. */
@@ -180,12 +188,11 @@ async function summaryOf(table: RunTable): Promise<Summary> {
     const name = status.strings[status.codes[n] ?? 0];
     if (name === "ok" || name === "failed" || name === "lost") counts[name]++;
   }
-  const scores = await table.numbers("score");
   const [admitted, ended] = [await table.numbers("admitted"), await table.numbers("ended")];
   const models = await table.texts("models");
   return {
     counts,
-    score: estimateOf(rowMeans(table, (n) => scores[n] ?? Number.NaN)),
+    score: await estimate(table, "score"),
     cost: sumOf(await table.numbers("cost"), table.size),
     tokens: sumOf(await table.numbers("tokens"), table.size) ?? 0,
     models: [...new Set(models.strings.flatMap((names) => names.split("\n")))].filter(

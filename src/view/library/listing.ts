@@ -1,6 +1,7 @@
 // Lists of records: the filter and the order of a query over the table of a run, with what people
 // said of the records. The latest lists are kept, so that the next page of a list costs nothing.
 
+import { collectGarbage } from "../../platform.ts";
 import { type Annotations, labelsOf, verdictOf } from "../../records/annotations/annotation.ts";
 import type { RecordRow, RecordsAnswer, SortKey } from "../api.ts";
 import type { Scan } from "../scan/scan.ts";
@@ -10,6 +11,8 @@ import { ordered } from "../table/order.ts";
 import type { NumberName, RunTable } from "../table/run-table.ts";
 
 const LISTS_KEPT = 6;
+/** Records from which on the arrays of a sort are worth the time of freeing them. */
+const LARGE = 100_000;
 const LIMIT_DEFAULT = 100;
 const LIMIT_MAX = 1000;
 const SORT_KEYS = "n id trial status stop error score turns tokens cost ms ended".split(" ");
@@ -45,6 +48,7 @@ export class Listing {
     const { sort = "n", desc } = parameters;
     const places = await ordered(table, found, sortKey(table, sort), desc === "1");
     this.#lists.set(key, places);
+    if (table.size > LARGE) collectGarbage();
     const [oldest] = this.#lists.keys();
     if (this.#lists.size > LISTS_KEPT && oldest !== undefined) this.#lists.delete(oldest);
     return places;

@@ -29,6 +29,8 @@ export class StillOpening extends Error {
 
 /** What a request reads: the table and what was said, at one moment. */
 export interface Moment {
+  /** The same text as long as nothing changes. */
+  readonly content: string;
   readonly table: RunTable;
   readonly annotations: Annotations;
   readonly said: ReadonlyMap<number, Said>;
@@ -39,6 +41,8 @@ export class ShownRun {
   readonly scans = new Scans();
   readonly listing = new Listing(this.scans);
   readonly #views = new Map<string, RecordView>();
+  /** The moment that was asked for last, as long as nothing changes. */
+  #latest: { readonly content: string; readonly moment: Moment } | null = null;
 
   constructor(found: FoundRun) {
     this.run = new OpenRun(found);
@@ -57,8 +61,13 @@ export class ShownRun {
   async #moment(waitMs: number | null): Promise<Moment> {
     const table = await this.run.table(waitMs);
     if (table === null) throw new StillOpening(this.run.opening);
-    const annotations = (await this.run.annotations?.read()) ?? NOTHING_SAID;
-    return { table, annotations, said: await saidOf(table, annotations) };
+    const file = this.run.annotations;
+    const annotations = (await file?.read()) ?? NOTHING_SAID;
+    const content = `${table.version} ${file?.version ?? 0}`;
+    if (this.#latest?.content === content) return this.#latest.moment;
+    const moment = { content, table, annotations, said: await saidOf(table, annotations) };
+    this.#latest = { content, moment };
+    return moment;
   }
 
   /** The record at a place. The records that were looked at last are kept. */

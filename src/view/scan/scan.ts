@@ -2,6 +2,7 @@
 // records, a text anywhere in them. Matches are listed while the pass goes on.
 
 import { messageOf } from "../../error.ts";
+import { collectGarbage } from "../../platform.ts";
 import type { Expression } from "../../recipe/expression/expression.ts";
 import { parseJson } from "../../task/exact.ts";
 import type { JsonObject } from "../../task/json.ts";
@@ -10,6 +11,7 @@ import { type Snippet, TextSearch } from "./text-search.ts";
 
 /** Hits that are told one by one. */
 const HITS_MAX = 200;
+const FREED_CHARS = 16 * 2 ** 20;
 
 export interface ScanLine {
   readonly n: number;
@@ -36,6 +38,8 @@ export class Scan {
   readonly #done: Promise<void>;
   #state: ScanProgress["state"] = "running";
   #read = 0;
+  /** Characters since memory was freed. */
+  #chars = 0;
   #matched = 0;
   #errors = 0;
   #problem: string | null = null;
@@ -94,6 +98,7 @@ export class Scan {
       for await (const lines of this.#options.lines(signal)) {
         if (signal.aborted) break;
         for (const line of lines) this.#take(line);
+        this.#freeText(lines);
         this.#notify();
       }
       this.#state = signal.aborted ? "cancelled" : "done";
@@ -102,6 +107,14 @@ export class Scan {
       this.#problem ??= messageOf(thrown);
     }
     this.#notify();
+  }
+
+  /** Texts of gigabytes pass through, and each is in use for a moment. */
+  #freeText(lines: readonly ScanLine[]): void {
+    for (const { text } of lines) this.#chars += text.length;
+    if (this.#chars < FREED_CHARS) return;
+    this.#chars = 0;
+    collectGarbage();
   }
 
   #take({ n, text }: ScanLine): void {

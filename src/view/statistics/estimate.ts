@@ -4,7 +4,7 @@
 import { deriveSeed } from "../../task/seed.ts";
 import type { Difference, Estimate } from "../api.ts";
 import { sortedPlaces } from "../table/radix.ts";
-import type { RunTable } from "../table/run-table.ts";
+import { type NumberName, type RunTable, textAt } from "../table/run-table.ts";
 
 /** 97.5 % quantiles of Student's t for 1 to 5 degrees of freedom. */
 const T_SMALL = [12.706, 4.303, 3.182, 2.776, 2.571];
@@ -23,19 +23,18 @@ export interface RowMeans {
 }
 
 /** `readValue` gives NaN for a record without a value. */
-export function rowMeans(table: RunTable, readValue: (n: number) => number): RowMeans {
-  const withValue = new Uint32Array(table.size);
-  let count = 0;
-  for (let n = 0; n < table.size; n++) {
-    if (Number.isNaN(readValue(n))) continue;
-    withValue[count] = n;
-    count++;
-  }
-  const found = withValue.subarray(0, count);
-  const hashes = Float64Array.from(found, (n) => deriveSeed(0, table.idAt(n)));
-  const keys = new Float64Array(count);
-  const means = new Float64Array(count);
-  const places = new Uint32Array(count);
+export async function rowMeans(
+  table: RunTable,
+  readValue: (n: number) => number,
+): Promise<RowMeans> {
+  const found = placesWith(table, readValue);
+  const ids = await table.ids();
+  const hashes = new Float64Array(found.length);
+  for (let place = 0; place < found.length; place++)
+    hashes[place] = deriveSeed(0, textAt(ids, found[place] ?? 0));
+  const keys = new Float64Array(found.length);
+  const means = new Float64Array(found.length);
+  const places = new Uint32Array(found.length);
   let rows = 0;
   let trials = 0;
   for (const place of sortedPlaces(hashes, false)) {
@@ -56,12 +55,36 @@ export function rowMeans(table: RunTable, readValue: (n: number) => number): Row
     keys: keys.subarray(0, rows),
     means: means.subarray(0, rows),
     places: places.subarray(0, rows),
-    count,
+    count: found.length,
   };
 }
 
+function placesWith(table: RunTable, readValue: (n: number) => number): Uint32Array {
+  const places = new Uint32Array(table.size);
+  let count = 0;
+  for (let n = 0; n < table.size; n++) {
+    if (Number.isNaN(readValue(n))) continue;
+    places[count] = n;
+    count++;
+  }
+  return places.subarray(0, count);
+}
+
+/** The mean of a column over rows. Rows with one trial each need not be told apart. */
+export async function estimate(table: RunTable, name: NumberName): Promise<Estimate | null> {
+  const numbers = await table.numbers(name);
+  const trials = await table.numbers("trial");
+  const read = (n: number) => numbers[n] ?? Number.NaN;
+  for (let n = 0; n < table.size; n++)
+    if (trials[n] !== 0) return estimateOf(await rowMeans(table, read));
+  const places = placesWith(table, read);
+  const means = new Float64Array(places.length);
+  for (let at = 0; at < places.length; at++) means[at] = read(places[at] ?? 0);
+  return estimateOf({ means, count: means.length });
+}
+
 /** Null without a value. */
-export function estimateOf({ means, count }: RowMeans): Estimate | null {
+export function estimateOf({ means, count }: Pick<RowMeans, "means" | "count">): Estimate | null {
   const interval = intervalOf(means);
   if (interval === null) return null;
   const { mean, half } = interval;

@@ -7,11 +7,13 @@ const BINS = 30;
 /** Ratio of the largest to the least value from which on bins have equal ratios. */
 const WIDE = 100;
 
-/** Null without a value; NaN is none. */
-export function histogramOf(values: ArrayLike<number>): Histogram | null {
-  const sorted = Float64Array.from(values).filter((value) => !Number.isNaN(value));
+/** Null without a value; NaN is none. `scratch` has room for all values, and is overwritten. */
+export function histogramOf(
+  values: ArrayLike<number>,
+  scratch = new Float64Array(values.length),
+): Histogram | null {
+  const sorted = sortedValues(values, scratch);
   if (sorted.length === 0) return null;
-  sorted.sort();
   const [min = 0] = sorted;
   const max = sorted.at(-1) ?? 0;
   const scale = min > 0 && max / min > WIDE ? "log" : "linear";
@@ -25,6 +27,17 @@ export function histogramOf(values: ArrayLike<number>): Histogram | null {
     p95: quantile(sorted, 0.95),
     p99: quantile(sorted, 0.99),
   };
+}
+
+function sortedValues(values: ArrayLike<number>, copy: Float64Array): Float64Array {
+  let count = 0;
+  for (let n = 0; n < values.length; n++) {
+    const value = values[n] ?? Number.NaN;
+    if (Number.isNaN(value)) continue;
+    copy[count] = value;
+    count++;
+  }
+  return copy.subarray(0, count).sort();
 }
 
 function edgesOf(

@@ -2,7 +2,7 @@
 // a record passes all of them.
 
 import type { Cell } from "../api.ts";
-import type { NumberName, RunTable, TextName } from "./run-table.ts";
+import { type NumberName, type RunTable, type TextName, textAt } from "./run-table.ts";
 
 /** A parameter that does not say what to look for. */
 export class BadQuery extends Error {}
@@ -68,7 +68,7 @@ async function testOf(
     case "message":
       return [await isText(table, name, [value])];
     case "id":
-      return [hasIdPart(table, value)];
+      return [await hasIdPart(table, value)];
     case "trial":
       return [await isTrial(table, value)];
     case "verdict":
@@ -130,9 +130,10 @@ function numberOf(text: string, ifEmpty: number): number {
   return /^\d{4}-\d\d/.test(text) ? Date.parse(text) : Number(text);
 }
 
-function hasIdPart(table: RunTable, part: string): Test {
+async function hasIdPart(table: RunTable, part: string): Promise<Test> {
   const wanted = part.toLowerCase();
-  return (n) => table.idAt(n).toLowerCase().includes(wanted);
+  const ids = await table.ids();
+  return (n) => textAt(ids, n).toLowerCase().includes(wanted);
 }
 
 async function isTrial(table: RunTable, text: string): Promise<Test> {

@@ -5,6 +5,8 @@ import {
   NUMBERS,
   type NumberName,
   type OwnColumn,
+  type PackedTexts,
+  packed,
   type RunTable,
   TEXTS,
   type TextColumn,
@@ -65,6 +67,10 @@ export class MemoryTable implements RunTable {
 
   idAt(n: number): string {
     return this.#ids[n] ?? "";
+  }
+
+  async ids(): Promise<PackedTexts> {
+    return packed(this.#ids);
   }
 
   async find(id: string, trial: number): Promise<number | null> {

@@ -2,9 +2,9 @@
 // hundred milliseconds. Records without a value come last, in both directions, and records with
 // equal values stay in the order of the file.
 
-import type { SortKey } from "../api.ts";
+import type { Cell, SortKey } from "../api.ts";
 import { sortedPlaces } from "./radix.ts";
-import type { RunTable, TextColumn } from "./run-table.ts";
+import { type PackedTexts, packed, type RunTable, startOf, type TextColumn } from "./run-table.ts";
 
 /** Bytes of a text that a double holds exactly. */
 const KEY_BYTES = 6;
@@ -21,7 +21,7 @@ export async function ordered(
     case "n":
       return descending ? found.toReversed() : found;
     case "id":
-      return byText(found, (n) => table.idAt(n), descending);
+      return byText(found, await table.ids(), descending);
     case "status":
     case "stop":
     case "error": {
@@ -49,7 +49,8 @@ export async function ordered(
 /** The place of each text in the alphabet; NaN for none. */
 function ranksOf({ codes, strings }: TextColumn): (n: number) => number {
   const order = strings.map((_, code) => code);
-  order.sort((a, b) => compareTexts(strings[a] ?? "", strings[b] ?? ""));
+  const texts = packed(strings);
+  order.sort((a, b) => compareTexts(texts, a, b));
   const ranks = new Float64Array(strings.length).fill(Number.NaN);
   order.forEach((code, rank) => {
     if (strings[code] !== "") ranks[code] = rank;
@@ -58,21 +59,20 @@ function ranksOf({ codes, strings }: TextColumn): (n: number) => number {
 }
 
 function byKey(found: Uint32Array, keyOf: (n: number) => number, descending: boolean): Uint32Array {
-  const keys = Float64Array.from(found, keyOf);
+  const keys = new Float64Array(found.length);
+  for (let place = 0; place < found.length; place++) keys[place] = keyOf(found[place] ?? 0);
   return sortedPlaces(keys, descending).map((place) => found[place] ?? 0);
 }
 
 /** Orders by the bytes after those that all texts begin with, and then by the whole text. */
-function byText(
-  found: Uint32Array,
-  textOf: (n: number) => string,
-  descending: boolean,
-): Uint32Array {
-  const shared = sharedBytes(found, textOf);
-  const keys = Float64Array.from(found, (n) => keyOfText(textOf(n), shared));
+function byText(found: Uint32Array, texts: PackedTexts, descending: boolean): Uint32Array {
+  const shared = sharedBytes(found, texts);
+  const keys = new Float64Array(found.length);
+  for (let place = 0; place < found.length; place++)
+    keys[place] = keyOfText(texts, found[place] ?? 0, shared);
   const places = sortedPlaces(keys, descending);
   const compare = (a: number, b: number): number => {
-    const order = compareTexts(textOf(found[a] ?? 0), textOf(found[b] ?? 0));
+    const order = compareTexts(texts, found[a] ?? 0, found[b] ?? 0);
     return (descending ? -order : order) || a - b;
   };
   for (let from = 0; from < places.length; ) {
@@ -86,46 +86,59 @@ function byText(
 }
 
 /** The number of bytes with which all texts begin. */
-function sharedBytes(found: Uint32Array, textOf: (n: number) => string): number {
+function sharedBytes(found: Uint32Array, texts: PackedTexts): number {
+  const { bytes, ends } = texts;
   const [first] = found;
   if (first === undefined) return 0;
-  const beginning = Buffer.from(textOf(first));
-  let shared = beginning.length;
+  const begin = startOf(texts, first);
+  let shared = (ends[first] ?? 0) - begin;
   for (const n of found) {
-    if (shared === 0) return 0;
-    const bytes = Buffer.from(textOf(n));
+    const start = startOf(texts, n);
+    shared = Math.min(shared, (ends[n] ?? 0) - start);
     let at = 0;
-    while (at < shared && beginning[at] === bytes[at]) at++;
+    while (at < shared && bytes[begin + at] === bytes[start + at]) at++;
     shared = at;
   }
   return shared;
 }
 
-function keyOfText(text: string, from: number): number {
-  const bytes = Buffer.from(text);
+function keyOfText(texts: PackedTexts, n: number, from: number): number {
+  const start = startOf(texts, n) + from;
+  const end = texts.ends[n] ?? 0;
   let key = 0;
-  for (let at = from; at < from + KEY_BYTES; at++) key = key * 256 + (bytes[at] ?? 0);
+  for (let at = start; at < start + KEY_BYTES; at++)
+    key = key * 256 + (at < end ? (texts.bytes[at] ?? 0) : 0);
   return key;
 }
 
 /** The order of the bytes in UTF-8, which `keyOfText` has too. */
-function compareTexts(a: string, b: string): number {
-  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+function compareTexts(texts: PackedTexts, a: number, b: number): number {
+  const { bytes, ends } = texts;
+  return Buffer.compare(
+    bytes.subarray(startOf(texts, a), ends[a]),
+    bytes.subarray(startOf(texts, b), ends[b]),
+  );
 }
 
 /** Numbers come before texts. */
-function byCell(
-  found: Uint32Array,
-  cellOf: (n: number) => string | number | boolean | null,
-  descending: boolean,
-): Uint32Array {
+function byCell(found: Uint32Array, cellOf: (n: number) => Cell, descending: boolean): Uint32Array {
   const isText = (n: number) => typeof cellOf(n) === "string";
   const numbers = found.filter((n) => cellOf(n) !== null && !isText(n));
   const parts = [
     byKey(numbers, (n) => Number(cellOf(n)), descending),
-    byText(found.filter(isText), (n) => String(cellOf(n)), descending),
+    textCells(found.filter(isText), cellOf, descending),
   ];
   if (descending) parts.reverse();
   const rest = found.filter((n) => cellOf(n) === null);
   return Uint32Array.from([...parts, rest].flatMap((part) => [...part]));
+}
+
+function textCells(
+  found: Uint32Array,
+  cellOf: (n: number) => Cell,
+  descending: boolean,
+): Uint32Array {
+  const texts = packed(Array.from(found, (n) => String(cellOf(n))));
+  const places = Uint32Array.from(found, (_, place) => place);
+  return byText(places, texts, descending).map((place) => found[place] ?? 0);
 }

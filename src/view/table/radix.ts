@@ -28,18 +28,24 @@ export function sortedPlaces(keys: Float64Array, descending: boolean): Uint32Arr
     low[place] = isNone ? UINT32_MAX : lower ^ flip ^ turn;
     high[place] = isNone ? UINT32_MAX : upper ^ (flip === 0 ? SIGN : flip) ^ turn;
   }
-  let places = Uint32Array.from(keys, (_, place) => place);
+  let places = new Uint32Array(keys.length);
+  for (let place = 0; place < keys.length; place++) places[place] = place;
+  let spare = new Uint32Array(keys.length);
   for (const half of [low, high])
-    for (const shift of [0, DIGIT_BITS]) places = byDigit(places, half, shift);
+    for (const shift of [0, DIGIT_BITS]) {
+      sortByDigit(places, spare, half, shift);
+      [places, spare] = [spare, places];
+    }
   return places;
 }
 
-/** One pass: places in the order of one digit of their keys. */
-function byDigit(
-  places: Uint32Array<ArrayBuffer>,
+/** One pass: `sorted` gets the places in the order of one digit of their keys. */
+function sortByDigit(
+  places: Uint32Array,
+  sorted: Uint32Array,
   keys: Uint32Array,
   shift: number,
-): Uint32Array<ArrayBuffer> {
+): void {
   const nextOf = new Uint32Array(DIGITS);
   for (const key of keys) {
     const digit = (key >>> shift) & DIGIT_MASK;
@@ -51,12 +57,10 @@ function byDigit(
     nextOf[digit] = before;
     before += count;
   }
-  const sorted = new Uint32Array(places.length);
   for (const place of places) {
     const digit = ((keys[place] ?? 0) >>> shift) & DIGIT_MASK;
     const next = nextOf[digit] ?? 0;
     sorted[next] = place;
     nextOf[digit] = next + 1;
   }
-  return sorted;
 }

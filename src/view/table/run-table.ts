@@ -34,6 +34,13 @@ export interface OwnColumn {
   readonly cells: ArrayLike<Cell>;
 }
 
+/** Texts in UTF-8, one after the other. */
+export interface PackedTexts {
+  readonly bytes: Buffer;
+  /** Where the text of each record ends. */
+  readonly ends: ArrayLike<number>;
+}
+
 /** A table at one moment: what it gives stays as it is while the run goes on. */
 export interface RunTable {
   readonly size: number;
@@ -44,8 +51,27 @@ export interface RunTable {
   /** Columns that the recipe has named. */
   readonly own: readonly OwnColumn[];
   idAt(n: number): string;
+  ids(): Promise<PackedTexts>;
   /** The place of a record; null when there is none. */
   find(id: string, trial: number): Promise<number | null>;
   /** The line of a record, as it stands in the file. */
   lineAt(n: number): Promise<string>;
+}
+
+export function packed(texts: Iterable<string>): PackedTexts {
+  const buffers = Array.from(texts, (text) => Buffer.from(text));
+  let end = 0;
+  const ends = buffers.map(({ length }) => {
+    end += length;
+    return end;
+  });
+  return { bytes: Buffer.concat(buffers), ends };
+}
+
+export function startOf({ ends }: PackedTexts, n: number): number {
+  return n === 0 ? 0 : (ends[n - 1] ?? 0);
+}
+
+export function textAt(texts: PackedTexts, n: number): string {
+  return texts.bytes.toString("utf8", startOf(texts, n), texts.ends[n]);
 }
