@@ -15,7 +15,9 @@ _matrix() {
   while IFS= read -r line; do
     COMPREPLY+=("$line")
   done < <("\${1/#\\~/$HOME}" complete bash -- "$2" "\${COMP_LINE:0:COMP_POINT}" 2>/dev/null)
-  if [[ \${COMPREPLY[0]-} == *[=./,] ]] && type compopt &>/dev/null; then compopt -o nospace; fi
+  if [[ \${COMPREPLY[0]-} == *[=./,] ]] && type compopt &>/dev/null; then
+    compopt -o nospace 2>/dev/null
+  fi
 }
 complete -o bashdefault -o default -F _matrix matrix
 `;
