@@ -1,7 +1,7 @@
 // A rule in Python: what it is asked, what it may read, and what its decisions and errors become.
 
 import { expect, test } from "bun:test";
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { MatrixError } from "../../src/error.ts";
 import { nextMessage, type Rule, startTask } from "../../src/orchestrator/advance.ts";
@@ -332,3 +332,32 @@ test("an interpreter that cannot be started is a problem that names the key", as
   const dead = await problemsOf(HEAD, {}, ["sh", "-c", "echo broken >&2; exit 3"]);
   expect(dead.message).toBe("sh -c echo broken >&2; exit 3 cannot run /route.py: broken");
 });
+
+/** An interpreter that wants the history after role a alone, and notes the parts that it is sent. */
+const WANTING = `import json, sys
+path = json.loads(sys.stdin.readline())["path"]
+print(json.dumps({"operations": ["start", "next"]}), flush=True)
+for line in sys.stdin:
+    for ask in json.loads(line):
+        sent = ask["context"]
+        parts = [name for name in ("row", "history") if name in sent]
+        with open(path, "a") as file:
+            file.write(f"{ask['op']} {sent['role']} {'+'.join(parts)}\\n")
+        lacks = sent["role"] == "a" and "history" not in sent
+        answer = {"missing": ["history"]} if lacks else {"decided": {"to": "b", "state": None}}
+        print(json.dumps(answer), flush=True)
+`;
+
+test("a part that the rule reads after one role is sent after that role, and after no other", () =>
+  withFolder(async (folder) => {
+    const program = join(folder, "wanting.py");
+    await writeFile(program, WANTING);
+    const log = join(folder, "log");
+    const rule = await create(log, {}, ["python3", program]);
+    const context = { id: "1", trial: 0, seed: 1, row: {}, history: [] };
+    await rule.start({}, { ...context, role: null });
+    for (const role of ["a", "b", "a", "b"]) await rule.next(null, 1, { ...context, role });
+    expect((await readFile(log, "utf8")).trimEnd().split("\n")).toEqual([
+      ...["start None row", "next a ", "next a history", "next b ", "next a history", "next b"],
+    ]);
+  }));
