@@ -72,6 +72,24 @@ test("the library comes before the user's PYTHONPATH, which stays", () =>
     }
   }));
 
+test("flags and tokens of matrix reach no interpreter, and other variables do", () =>
+  withFolder(async (folder) => {
+    const path = join(folder, "rule.py");
+    const body = 'return to("a", sorted(n for n in os.environ if "TESTED" in n))';
+    await writeFile(path, RULE.replace(/return to\("a".*/, body));
+    process.env["MATRIX_TESTED"] = "secret";
+    process.env["OTHER_TESTED"] = "seen";
+    try {
+      const { interpreter } = await start(path);
+      const [answer = {}] = await interpreter.ask([START]);
+      interpreter.close();
+      expect(answer["decided"]).toEqual({ to: "a", state: ["OTHER_TESTED"] });
+    } finally {
+      delete process.env["MATRIX_TESTED"];
+      delete process.env["OTHER_TESTED"];
+    }
+  }));
+
 test("the folder of the library goes with its process", () => {
   const script = `const { libraryPath } = await import(${JSON.stringify(join(ROOT, "src/python/library.ts"))});
     console.log(await libraryPath());`;

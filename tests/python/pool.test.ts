@@ -172,6 +172,30 @@ test("questions that come together go in as few lists as hold them", () =>
     expect(lists).toEqual([256, 256, 88, 1, 256]);
   }));
 
+test("a question with which an interpreter died is asked alone, also before new ones", () =>
+  withFolder(async (folder) => {
+    const program = join(folder, "dying.py");
+    // The first list ends the interpreter.
+    const dies = "        if len(open(path).readlines()) == 1: sys.exit(1)\n";
+    await writeFile(
+      program,
+      `${COUNTING.replace(/(?= {4}print\("\\n")/, `    if True:\n${dies}`)}`,
+    );
+    const path = join(folder, "lists");
+    const { pool } = await InterpreterPool.open({
+      ...{ command: ["python3", program], path, processes: 1, decideMs: 20_000 },
+      ...RULE,
+      say: () => undefined,
+    });
+    const first = pool.ask("0");
+    await new Promise((resolve) => setImmediate(resolve));
+    const others = [pool.ask("1"), pool.ask("2")];
+    const answers = await Promise.all([first, ...others]);
+    expect(answers.map(({ decided }) => decided)).toEqual([0, 1, 2]);
+    const lists = (await readFile(path, "utf8")).trim().split("\n").map(Number);
+    expect(lists).toEqual([1, 1, 2]);
+  }));
+
 /** Kills each interpreter that loads the file, as often as the file `kills` says. */
 const KILLED_LOADING = `import os
 from matrix_agent import done, orchestrator, to
