@@ -333,7 +333,7 @@ test("an interpreter that cannot be started is a problem that names the key", as
   expect(dead.message).toBe("sh -c echo broken >&2; exit 3 cannot run /route.py: broken");
 });
 
-/** An interpreter that wants the history after role a alone, and notes the parts that it is sent. */
+/** An interpreter that wants the history after role a alone, and notes the parts that it gets. */
 const WANTING = `import json, sys
 path = json.loads(sys.stdin.readline())["path"]
 print(json.dumps({"operations": ["start", "next"]}), flush=True)
