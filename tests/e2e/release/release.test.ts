@@ -216,6 +216,9 @@ test("an archive has program, manual, completions and licenses, and runs where i
   withFolder(async (folder) => {
     const program = await unpacked(here, folder);
     expect(await run([program, "--version"], folder)).toMatch(HERE);
+    // Nothing tells where it was built.
+    const bytes = readFileSync(program);
+    expect([ROOT, first].filter((path) => bytes.includes(`${path}/`))).toEqual([]);
     const files = await run(["find", ".", "-type", "f"], folder);
     expect(files.trim().split("\n").sort()).toEqual([
       "./bin/matrix",
