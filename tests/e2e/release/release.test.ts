@@ -5,6 +5,7 @@ import { chmodSync, readFileSync, rmSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { withFolder } from "../../parts/folder.ts";
 import { ROOT } from "../../parts/repository.ts";
+import { until } from "../../parts/until.ts";
 import { buildIn, makeFolder, run, TARGETS } from "./built.ts";
 import { signatureOf } from "./mach-o.ts";
 
@@ -134,6 +135,17 @@ test.skipIf(!hasDocker)(
       const format = "{{.Config.User}} {{.Config.Healthcheck.Test}}";
       const inspected = await run(["docker", "inspect", "--format", format, IMAGE], ROOT);
       expect(inspected.trim()).toBe("1000:1000 [CMD matrix --version]");
+      const serve = ["--health-interval", "1s", IMAGE, "model", "serve"];
+      const id = (await run(["docker", "run", "--detach", ...serve], ROOT)).trim();
+      try {
+        const status = ["docker", "inspect", "--format", "{{.State.Health.Status}}", id];
+        await until(
+          async () => (await run(status, ROOT)).trim() === "healthy",
+          "the container is healthy",
+        );
+      } finally {
+        await run(["docker", "rm", "--force", id], ROOT);
+      }
     } finally {
       await run(["docker", "image", "rm", IMAGE], ROOT);
     }
