@@ -122,6 +122,7 @@ describe.skipIf(browser === null)("the page", () => {
     await settled(first.page);
     await first.page.getByRole("button", { name: /^failed/ }).click();
     await first.page.getByRole("button", { name: "Tokens" }).click();
+    await first.page.locator(".grid-table:not(.is-stale) [aria-sort=ascending]").waitFor();
     await first.page.getByText("6 of 60 records").waitFor();
     const shown = (page: Page) => page.locator(".row-link").allTextContents();
     const rows = await shown(first.page);
@@ -135,6 +136,8 @@ describe.skipIf(browser === null)("the page", () => {
     await second.page.getByText("3 / 6").waitFor();
     expect(await second.page.locator("h1").textContent()).toStartWith(rows[2] ?? "");
     await second.page.keyboard.press("h");
+    await second.page.getByText("2 / 6").waitFor();
+    await second.page.keyboard.press("u");
     await second.page.getByText("6 of 60 records").waitFor();
     await Promise.all([first.close(), second.close()]);
   });
@@ -266,6 +269,52 @@ describe.skipIf(browser === null)("the page", () => {
     await close();
   });
 
+  test("the page of a driver shows roles and models as they work", async () => {
+    const endpoint = await started(["model", "serve", "--listen=127.0.0.1:0", "latency=0.3s"]);
+    const model = ["kind=openai", `base_url=${endpoint}`, "model=any"];
+    const slow = [...model.map((key) => `models.speaker.${key}`), "--trials=200", "-n", "8"];
+    const args = ["drive", "coral", "-o", "driven", "--quiet", "--view=127.0.0.1:0", ...slow];
+    const driven = await started(args, /(http:\S+)/);
+    const { page, faults, close } = await openPage(browser as Browser, driven);
+    // The only run is opened at once.
+    await page.getByRole("link", { name: "Live" }).click();
+    await page.getByRole("row", { name: /^student/ }).waitFor();
+    const busy = page.getByRole("meter", { name: "busy slots of student" });
+    await until(async () => (await busy.getAttribute("aria-valuenow")) !== "0", "a slot is busy");
+    const requests = page
+      .getByRole("row", { name: /^speaker/ })
+      .locator("td")
+      .nth(3);
+    await until(async () => Number(await requests.textContent()) > 8, "the model is asked");
+    expect(faults).toEqual([]);
+    await close();
+  });
+
+  test("a static copy shows the same from files, without a server", async () => {
+    const copied = await matrix(["view", "runs/tour", "runs/other", "--bundle=copy"], {
+      cwd: folder,
+    });
+    expect([copied.code, copied.stdout.trim()]).toEqual([0, "copy/index.html"]);
+    const file = `file://${join(folder, "copy/index.html")}`;
+    const at = async (path: string, shows: string) => {
+      const { page, faults, foreign, close } = await openPage(
+        browser as Browser,
+        `${file}#${path}`,
+      );
+      await page.getByText(shows).first().waitFor();
+      expect([path, faults, foreign]).toEqual([path, [], []]);
+      await close();
+    };
+    await at("/", "2 runs");
+    await at(run("runs/tour"), "expected");
+    await at(run("runs/tour", "/records?status=failed&sort=id"), "6 of 60 records");
+    await at(run("runs/tour", "/records?q=residue+modulo"), "15 of 60 records");
+    await at(run("runs/tour", "/record/0/0?status=ok"), "First I work out the area");
+    await at(run("runs/tour", "/row/2?a=0&b=1"), "all trials");
+    await at(`/compare?runs=${keys.get("runs/tour")},${keys.get("runs/other")}`, "Difference");
+    await at(run("runs/tour", "/recipe"), "tool-loop");
+  });
+
   test("the colours follow the choice of the user, and the browser keeps it", async () => {
     const { page, close } = await open("/");
     await settled(page);
@@ -340,21 +389,26 @@ function emptyOf(run: string): string {
   });
 }
 
-/** Starts a server of the binary, and gives the URL that it prints first. */
-async function started(args: readonly string[]): Promise<string> {
-  const child = Bun.spawn([BINARY, ...args], { cwd: folder, stdout: "pipe", stderr: "ignore" });
+/** Starts a server of the binary, and gives the URL that it prints. */
+async function started(args: readonly string[], pattern?: RegExp): Promise<string> {
+  const isOnStdout = pattern === undefined;
+  const child = Bun.spawn([BINARY, ...args], {
+    ...{ cwd: folder, stdout: isOnStdout ? "pipe" : "ignore" },
+    stderr: isOnStdout ? "ignore" : "pipe",
+  });
   stops.push(() => {
     child.kill();
     return child.exited;
   });
-  const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  const printed = (isOnStdout ? child.stdout : child.stderr) as ReadableStream<Uint8Array>;
+  const reader = printed.getReader();
   let text = "";
   while (!text.includes("\n")) {
     const { value, done } = await reader.read();
     if (done) throw new Error(`the server ended: ${text}`);
-    text += value;
+    text += new TextDecoder().decode(value);
   }
-  return text.split("\n")[0] ?? "";
+  return (pattern === undefined ? text.split("\n")[0] : pattern.exec(text)?.[1]) ?? "";
 }
 
 /** Faults of accessibility, as axe names them. */

@@ -30,6 +30,7 @@ export function useCursor(
   useKeys([
     { key: "j", does: "Next record", act: () => move(1) },
     { key: "k", does: "Previous record", act: () => move(-1) },
+    { key: "h", does: "Back to all runs", act: () => go(href([])) },
     { key: "l", does: "Open the record", act: open },
     { key: "Enter", does: "Open the record", act: open },
   ]);

@@ -3,7 +3,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import type { RecordQuery, RunAnswer, RunCard, Status } from "../../api.ts";
-import { setQuery } from "../address.ts";
+import { address, setQuery } from "../address.ts";
 import { compact } from "../format.ts";
 import { useKeys } from "../keys.ts";
 import { Icon } from "../parts/icon.tsx";
@@ -16,6 +16,12 @@ interface Props {
 }
 
 export function Filters({ answer, card, query }: Props) {
+  const { focus } = address.value.query;
+  useEffect(() => {
+    if (focus === undefined) return;
+    document.getElementById(focus)?.focus();
+    setQuery({ focus: undefined });
+  }, [focus]);
   useKeys([
     { key: "/", does: "Search the text", act: () => document.getElementById("search")?.focus() },
   ]);

@@ -63,7 +63,10 @@ export function RecordsTab({ answer, card, run }: Props) {
           clear={() => clearFilters(query)}
         />
       ) : (
-        <RecordTable {...{ run, pages, query, shapes, hidden, isStale }} />
+        <RecordTable
+          {...{ run, pages, query, shapes, hidden, isStale }}
+          recorded={card.counts.ok + card.counts.failed + card.counts.lost}
+        />
       )}
     </div>
   );

@@ -21,9 +21,11 @@ interface Props {
   readonly shapes: readonly ShownColumn[];
   readonly hidden: ReadonlySet<string>;
   readonly isStale: boolean;
+  /** Records that the run has now; the rows are read again when it grows. */
+  readonly recorded: number;
 }
 
-export function RecordTable({ run, pages, query, shapes, hidden, isStale }: Props) {
+export function RecordTable({ run, pages, query, shapes, hidden, isStale, recorded }: Props) {
   const scroller = useRef<HTMLDivElement>(null);
   const count = pages.matched;
   const pixels = (count + 1) * ROW_PIXELS;
@@ -34,6 +36,7 @@ export function RecordTable({ run, pages, query, shapes, hidden, isStale }: Prop
   const items = list.getVirtualItems();
   const [first, last] = [items[0]?.index ?? 0, items.at(-1)?.index ?? 0];
   useEffect(() => pages.want(first, last), [pages, first, last]);
+  useGrowth(recorded, () => pages.refresh(first, last));
   const at = useCursor(run, pages, (index) => list.scrollToIndex(index));
   const rows = items.flatMap(({ index }) => pages.at(index) ?? []);
   const { cells, visible } = useModel(shapes, hidden, rows);
@@ -73,6 +76,15 @@ export function RecordTable({ run, pages, query, shapes, hidden, isStale }: Prop
       </div>
     </div>
   );
+}
+
+/** Calls a function when a number has changed since the first drawing. */
+function useGrowth(recorded: number, changed: () => void): void {
+  const before = useRef(recorded);
+  useEffect(() => {
+    if (before.current !== recorded) changed();
+    before.current = recorded;
+  }, [recorded]);
 }
 
 /** The table behind the list: which columns are shown, and the cells of the rows that are there. */

@@ -17,7 +17,7 @@ import { ValueChange } from "./value-change.tsx";
 export function CompareView() {
   const given = address.value.query["runs"] ?? "";
   const keys = given.split(",").filter((key) => key !== "");
-  useKeys([{ key: "h", does: "Back to all runs", act: () => go(href([])) }]);
+  useKeys([{ key: "u", does: "Back to all runs", act: () => go(href([])) }]);
   if (keys.length < 2)
     return (
       <Empty title="Choose two runs or more" icon="columns">

@@ -217,7 +217,7 @@ function Models({
       <p class="muted">
         {hasHosts
           ? "the hosts ask the models, and do not tell of them here"
-          : "no model has been asked yet"}
+          : "no endpoint of a model has been asked yet"}
       </p>
     );
   return (

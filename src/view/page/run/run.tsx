@@ -3,7 +3,7 @@
 import { useEffect, useState } from "preact/hooks";
 import type { Live, RunAnswer, RunCard } from "../../api.ts";
 import { go, href } from "../address.ts";
-import { age, clock, plural } from "../format.ts";
+import { age, clock, compact, plural } from "../format.ts";
 import { useKeys } from "../keys.ts";
 import { useLoaded, useSource } from "../loaded.ts";
 import { SimulatedBadge, StateBadge } from "../parts/badge.tsx";
@@ -30,7 +30,7 @@ const TABS = [
 
 export function RunView({ run, tab }: { readonly run: string; readonly tab: string }) {
   const loaded = useLoaded(`run ${run}`, (source) => source.run(run));
-  useKeys([{ key: "h", does: "Back to all runs", act: () => go(href([])) }]);
+  useKeys([{ key: "u", does: "Back to all runs", act: () => go(href([])) }]);
   return (
     <div class="view">
       <When loaded={loaded} what="The run" lines={10}>
@@ -63,7 +63,7 @@ function Loaded({ answer, run, tab, reload }: LoadedProps) {
           >
             {title}
             {name === "errors" && card.counts.failed > 0 && (
-              <span class="tab-count number">{card.counts.failed}</span>
+              <span class="tab-count number">{compact(card.counts.failed)}</span>
             )}
           </a>
         ))}

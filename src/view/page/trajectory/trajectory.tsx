@@ -25,12 +25,20 @@ export function TrajectoryView({ run, reference, session }: Props) {
   const query = recordQuery();
   const key = `record ${run} ${id} ${trial} ${JSON.stringify(query)}`;
   const loaded = useLoaded(key, (source) => source.record(run, reference, query));
-  useKeys([{ key: "h", does: "Back to the records", act: () => goUp(address.value) }]);
+  useKeys([
+    { key: "u", does: "Back to the records", act: () => goUp(address.value) },
+    { key: "/", does: "Search all records", act: () => searchAll(run) },
+  ]);
   return (
     <When loaded={loaded} what="The record" lines={14}>
       {(record) => <Trajectory key={key} {...{ run, reference, session, record }} />}
     </When>
   );
+}
+
+/** A search reads all records, so it stands over their list. */
+function searchAll(run: string): void {
+  go(href(["run", run, "records"], { focus: "search" }));
 }
 
 interface LoadedProps extends Props {
@@ -58,7 +66,7 @@ function Trajectory({ run, reference, session, record }: LoadedProps) {
     { key: "j", does: "Next step", act: () => show(at + 1) },
     { key: "k", does: "Previous step", act: () => show(at - 1) },
     { key: "l", does: "Next record", act: () => open(record.next) },
-    { key: "p", does: "Previous record", act: () => open(record.previous) },
+    { key: "h", does: "Previous record", act: () => open(record.previous) },
     { key: "e", does: "First error", act: () => firstError !== null && show(firstError) },
     {
       key: "m",
@@ -147,7 +155,7 @@ function Head({ run, record, plain, show, open, areFactsOpen, toggleFacts }: Hea
           type="button"
           class="button-quiet"
           aria-label="Previous record"
-          title="Previous record (p)"
+          title="Previous record (h)"
           disabled={previous === null}
           onClick={() => open(previous)}
         >

@@ -18,7 +18,7 @@ const HOPS_MAX = 200;
 
 export function TrialsView({ run, id }: { readonly run: string; readonly id: string }) {
   const loaded = useLoaded(`row ${run} ${id}`, (source) => source.trials(run, id));
-  useKeys([{ key: "h", does: "Back to the records", act: () => goUp(address.value) }]);
+  useKeys([{ key: "u", does: "Back to the records", act: () => goUp(address.value) }]);
   return (
     <div class="view">
       <div class="view-head">
