@@ -238,3 +238,30 @@ export async function loadUncatch(): Promise<Uncatch | null> {
   }
   return null;
 }
+
+const PR_SET_DUMPABLE = 4;
+
+/**
+ * Keeps other processes of the same user, which are not root, from reading the environment and the
+ * memory of this one, until what it returns is called. Null where the platform cannot do that:
+ * outside of Linux, and under Deno.
+ */
+export async function hideFromOthers(): Promise<(() => void) | null> {
+  if (deno !== undefined || process.platform !== "linux") return null;
+  const { dlopen } = await import("bun:ffi");
+  const arch = process.arch === "arm64" ? "aarch64" : "x86_64";
+  for (const library of ["libc.so.6", `libc.musl-${arch}.so.1`]) {
+    try {
+      const { symbols } = dlopen(library, {
+        prctl: { args: ["i32", "u64", "u64", "u64", "u64"], returns: "i32" },
+      });
+      const setDumpable = (value: bigint): number =>
+        symbols.prctl(PR_SET_DUMPABLE, value, 0n, 0n, 0n);
+      if (setDumpable(0n) !== 0) return null;
+      return () => void setDumpable(1n);
+    } catch {
+      // The other C library may be there.
+    }
+  }
+  return null;
+}

@@ -7,7 +7,7 @@ import { spawn } from "node:child_process";
 import { text as readAll } from "node:stream/consumers";
 import type { Problem } from "../../error.ts";
 import type { ChatMessage } from "../../model/contract.ts";
-import { ownCommand } from "../../platform.ts";
+import { hideFromOthers, ownCommand } from "../../platform.ts";
 import { randomId } from "../../random-id.ts";
 import type { LoadedRecipe } from "../../recipe/load.ts";
 import { parseJson } from "../../task/exact.ts";
@@ -51,6 +51,8 @@ export async function checkCode(
 ): Promise<CodeChecked> {
   const mark = randomId(16);
   const { file, args } = ownCommand();
+  // The code could read the environment of this process, which has the secrets, at /proc.
+  const show = await hideFromOthers();
   const child = spawn(file, [...args, "check", asked.path], {
     cwd: asked.cwd,
     env: { ...env, [PART]: "1" },
@@ -64,6 +66,7 @@ export async function checkCode(
     child.once("error", ({ message }) => resolve(message));
     child.once("close", (code, signal) => resolve(signal ?? `exit ${code}`));
   });
+  show?.();
   const text = Buffer.concat(chunks).toString("utf8");
   const at = text.lastIndexOf(`${mark} `);
   const printed = at === -1 ? text : text.slice(0, at);
