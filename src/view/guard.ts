@@ -10,7 +10,7 @@ import { isEqual } from "../http/proof.ts";
 const TOKEN_BYTES = 24;
 const COOKIE = "matrix-view";
 /** Scripts and styles come from this server alone. Images may be data of a record. */
-const POLICY = [
+const RULES = [
   "default-src 'none'",
   "script-src 'self'",
   "style-src 'self'",
@@ -22,8 +22,10 @@ const POLICY = [
   "connect-src 'self'",
   "base-uri 'none'",
   "form-action 'none'",
-  "frame-ancestors 'none'",
-].join("; ");
+];
+const POLICY = [...RULES, "frame-ancestors 'none'"].join("; ");
+/** The policy of a page that states it itself, as the page of a bundle does. */
+export const PAGE_POLICY = RULES.join("; ");
 
 export function createToken(): string {
   return randomBytes(TOKEN_BYTES).toString("base64url");

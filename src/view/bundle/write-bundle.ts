@@ -15,6 +15,7 @@ import { type Compared, compareAnswer } from "../answers/compare-answer.ts";
 import { attachmentsOf, Recipes, recordAnswer, wholeOf } from "../answers/record-answer.ts";
 import { openCard, runAnswer } from "../answers/run-answer.ts";
 import type { Bundle, BundledRecord, BundledRun, CompareAnswer, RunCard } from "../api.ts";
+import { PAGE_POLICY } from "../guard.ts";
 import { rowOf } from "../library/listing.ts";
 import type { RunLibrary } from "../library/run-library.ts";
 import type { Moment, ShownRun } from "../library/shown-run.ts";
@@ -100,14 +101,14 @@ async function moveTo(folder: string, output: string): Promise<void> {
 async function writePage(page: PageFiles, folder: string): Promise<void> {
   for (const [name, { gzip }] of page) {
     const bytes = gunzipSync(gzip);
-    // The page reads its data from files when it is marked so.
-    const marked = name === "index.html";
-    await writeIn(
-      folder,
-      name,
-      marked ? bytes.toString("utf8").replace(/<html\b/, "<html data-bundle") : bytes,
-    );
+    await writeIn(folder, name, name === "index.html" ? bundlePage(bytes.toString("utf8")) : bytes);
   }
+}
+
+/** The page reads its data from files when it is marked so, and has no server to set its policy. */
+function bundlePage(html: string): string {
+  const policy = `<meta http-equiv="content-security-policy" content="${PAGE_POLICY}">`;
+  return html.replace(/<html\b/, "<html data-bundle").replace(/<head>/, `<head>${policy}`);
 }
 
 /** Writes one run. */

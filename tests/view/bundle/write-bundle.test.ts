@@ -15,7 +15,7 @@ import { DIALOGUE, type Made, said, writeRun } from "../../parts/run-directory.t
 const AWS_KEY = `AKIA${"ABCD2345".repeat(2)}`;
 const PAGE = new Map(
   Object.entries({
-    "index.html": '<!doctype html>\n<html lang="en"><p>page</p></html>',
+    "index.html": '<!doctype html>\n<html lang="en"><head></head><p>page</p></html>',
     "app.js": "app",
   }).map(([name, text]) => [name, { type: "text/plain", gzip: new Uint8Array(gzipSync(text)) }]),
 );
@@ -60,9 +60,10 @@ test("a bundle has the marked page, and its data as scripts that hand over value
   withBundle({ one: [made("a"), made("b", { status: "failed" })] }, async (written) => {
     const { output, summary, value } = written;
     expect(summary).toEqual({ runs: 1, records: 2, leftOut: 0 });
-    expect(await readFile(join(output, "index.html"), "utf8")).toContain(
-      '<html data-bundle lang="en">',
-    );
+    const page = await readFile(join(output, "index.html"), "utf8");
+    expect(page).toContain('<html data-bundle lang="en">');
+    expect(page).toMatch(/<head><meta http-equiv="content-security-policy" content="[^"]*'none'/);
+    expect(page).not.toContain("frame-ancestors");
     expect(await readFile(join(output, "app.js"), "utf8")).toBe("app");
     const { session, runs, comparisons } = await value<Bundle>("bundle");
     const key = runs[0]?.card.key ?? "";
