@@ -17,7 +17,7 @@ export async function locateRecipe(named: string, folder: string): Promise<strin
   const path = resolve(folder, named);
   const isThere = existsSync(path);
   if (isThere && !statSync(path).isDirectory()) return path;
-  if (isThere && existsSync(join(path, IN_FOLDER))) return join(path, IN_FOLDER);
+  if (existsSync(join(path, IN_FOLDER))) return join(path, IN_FOLDER);
   if (!isRecipeName(named)) return path;
   // The reader refuses a folder, and says that it is one.
   if (isThere && !(await builtInRecipes()).some(({ name }) => name === named)) return path;

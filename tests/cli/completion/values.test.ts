@@ -99,6 +99,9 @@ test("runs, their rows and their roles complete, and lists go on after a comma",
     expect(await complete(folder, "drive", "coral", "--ask", "student,t")).toEqual([
       "student,teacher",
     ]);
+    expect(await complete(folder, "drive", "coral", "--ask", "student,")).toEqual([
+      ...["student,teacher", "student,extractor", "student,matcher"],
+    ]);
     expect(await complete(folder, "export", "runs/coral", "--as", "")).toEqual(roles);
     expect(await complete(folder, "drive", "coral", "--retry", "fail")).toEqual(["failed"]);
     expect(await complete(folder, "drive", "nowhere.toml", "models.")).toEqual([]);
