@@ -136,6 +136,49 @@ test(
   120_000,
 );
 
+test(
+  "a replay watches every decision, and names the clock that a run may miss",
+  () =>
+    withFolder(async (folder) => {
+      const rows = Array.from({ length: 40 }, (_, id) => JSON.stringify({ id }));
+      const files = {
+        "rows.jsonl": rows.join("\n"),
+        "a.ts": "export default () => 1;\n",
+        "route.py": `import time
+from matrix_agent import done, orchestrator, to
+@orchestrator
+class Rule:
+    def start(self, row, context): return to("a")
+    def next(self, state, result, context):
+        if int(context.id) >= 30: time.time()
+        return done()
+`,
+        "recipe.toml": `name = "late"
+dataset = { path = "rows.jsonl", id = "id" }
+roles.a.agent = "a.ts"
+orchestrator.module = "route.py"
+python.processes = 1
+run.fail_above = 1.0
+`,
+      };
+      for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
+      const drive = (...more: readonly string[]) =>
+        matrix(["drive", "recipe.toml", "-q", "-n", "1", ...more], { cwd: folder });
+      expect(await drive("-o", "run")).toMatchObject({ code: 0 });
+      const failed = async (run: string) =>
+        (await readRecords(join(folder, run))).filter(({ status }) => status === "failed");
+      expect(await failed("run")).toEqual([]);
+      expect(await drive("--replay", "run", "-o", "proved")).toMatchObject({ code: 0 });
+      const caught = await failed("proved");
+      expect(caught).toHaveLength(10);
+      for (const { error } of caught)
+        expect([error?.code, error?.message.split(";")[0]]).toEqual([
+          ...["orchestrator_failed", "NotPure: route.py, line 7 reads the clock (time.time)"],
+        ]);
+    }),
+  60_000,
+);
+
 const UV = join(ROOT, ".tools/langgraph/bin");
 const hasUv = existsSync(join(UV, "uv"));
 if (!hasUv) console.log("skipped: no uv (scripts/python-env installs it)");
