@@ -1,7 +1,7 @@
 // `matrix verify DIR…` recomputes the accounting of a run from its files alone. Several directories
 // are taken as the shards of one run.
 
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { EXIT } from "../error.ts";
 import type { Shard } from "../recipe/unit.ts";
 import { shardOf, type Verification, verifyRun } from "../records/verify.ts";
@@ -12,6 +12,11 @@ import { jsonOption } from "./flags.ts";
 /** Missing shards that are named; further ones are only counted. */
 const MISSING_SHOWN = 10;
 
+interface Flags {
+  readonly json?: boolean;
+  readonly full?: boolean;
+}
+
 export function verifyCommand(): Command {
   return new Command("verify")
     .description(
@@ -19,15 +24,21 @@ export function verifyCommand(): Command {
     )
     .argument("<dir...>", "the run directory, or the directories of all shards of a run")
     .addOption(jsonOption())
-    .action(async (directories: readonly string[], { json = false }: { json?: boolean }) => {
+    .addOption(
+      new Option(
+        "--full",
+        "parse every record, also those that a checksum shows to be as the run wrote them",
+      ).env("MATRIX_FULL"),
+    )
+    .action(async (directories: readonly string[], { json = false, full = false }: Flags) => {
       const [directory = ""] = directories;
       if (directories.length === 1) {
-        const verification = await verifyRun(directory);
+        const verification = await verifyRun(directory, null, { full });
         const text = json ? JSON.stringify(jsonOf(verification)) : renderVerification(verification);
         console.log(printable(text));
         process.exitCode = exitCodeOf(verification.complete, isSound(verification));
       } else {
-        const verification = await verifyShards(directories);
+        const verification = await verifyShards(directories, { full });
         const text = json ? JSON.stringify(jsonOfShards(verification)) : renderShards(verification);
         console.log(printable(text));
         process.exitCode = exitCodeOf(verification.complete, areSound(verification));

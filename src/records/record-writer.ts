@@ -32,7 +32,7 @@ interface Span {
 
 interface Pending {
   readonly lines: readonly RecordLine[];
-  readonly onWritten: OnWritten;
+  readonly onWritten: OnWritten | null;
   readonly resolve: () => void;
   readonly reject: (error: MatrixError) => void;
 }
@@ -93,7 +93,7 @@ export class RecordWriter {
    * Appends records, each a line without its newline. Resolves when the kernel has them. Fails with
    * `storage_failed`, and every later call fails with the same error.
    */
-  append(lines: readonly RecordLine[], onWritten: OnWritten = () => undefined): Promise<void> {
+  append(lines: readonly RecordLine[], onWritten: OnWritten | null = null): Promise<void> {
     return new Promise((resolve, reject) => {
       if (this.#failure !== null) return reject(this.#failure);
       this.#pending.push({ lines, onWritten, resolve, reject });
@@ -146,7 +146,7 @@ export class RecordWriter {
           if (needed > this.#buffer.length) this.#buffer = Buffer.allocUnsafe(needed);
         }
         const bytes = this.#encode(line, used);
-        spans.push({ start: used, bytes, line: number, onWritten });
+        if (onWritten !== null) spans.push({ start: used, bytes, line: number, onWritten });
         used += bytes;
         this.#buffer[used++] = NEWLINE;
       }

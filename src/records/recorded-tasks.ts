@@ -6,10 +6,10 @@ import type { MatrixError } from "../error.ts";
 import { IdSet } from "../task/id-set.ts";
 import { addSpent, NO_USAGE, NOTHING_SPENT, type Spent } from "../task/spent.ts";
 import { RunningTally, type Tallied } from "../task/tally.ts";
-import type { Entry } from "./index/entry-table.ts";
+import type { Place, Recorded } from "./index/entry-table.ts";
 import { KEY_WORDS } from "./index/layout.ts";
 import { RowSums } from "./index/row-sums.ts";
-import { entryOfHead } from "./index/scan-records.ts";
+import { entryOf } from "./index/scan-records.ts";
 import type { StoredIndex } from "./index/stored-index.ts";
 import { damagedRecord, type Head, parseHead } from "./read-records.ts";
 import { BEGINNING, openRecordFile } from "./record-file.ts";
@@ -18,7 +18,7 @@ import { BEGINNING, openRecordFile } from "./record-file.ts";
 export interface GrowingIndex {
   /** Its rows agree with the records. */
   readonly stored: StoredIndex | null;
-  add(entry: Entry): void;
+  add(record: Recorded, place: Place, flags?: number): void;
   flush(): Promise<void>;
 }
 
@@ -80,7 +80,7 @@ export async function readRecordedTasks(
         const record = parseHead(line, path);
         reading.take(record, line.number);
         bytes = line.end;
-        if (line.number > (stored?.size ?? 0)) index.add(entryOfHead(record, line, path));
+        if (line.number > (stored?.size ?? 0)) index.add(...entryOf(record, line, path));
       }
       await index.flush();
     }

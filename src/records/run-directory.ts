@@ -17,6 +17,7 @@ import { fenceRecords, removeUnfinishedCopy } from "./fence-records.ts";
 import type { Confirm, Lock } from "./held-lock.ts";
 import { DriverIndex, fenceIndex } from "./index/driver-index.ts";
 import type { Recorded } from "./index/entry-table.ts";
+import { FLAG_WRITTEN } from "./index/layout.ts";
 import { removeJournal } from "./journal.ts";
 import { clearLock, takeLock } from "./lock.ts";
 import {
@@ -195,7 +196,7 @@ export class RunDirectory {
   async append(lines: readonly RecordLine[], records: readonly Recorded[]): Promise<void> {
     await this.#writer.append(lines, (n, place) => {
       const record = records[n];
-      if (record !== undefined) this.#index.add({ ...record, place });
+      if (record !== undefined) this.#index.add(record, place, FLAG_WRITTEN);
     });
     for (const { head } of records) this.#counts[head.status]++;
     this.#unsaved = true;

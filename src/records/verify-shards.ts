@@ -3,7 +3,7 @@
 
 import { recipeDifferences } from "../recipe/difference.ts";
 import { IdSet } from "../task/id-set.ts";
-import { shardOf, type Verification, verifyRun } from "./verify.ts";
+import { shardOf, type Verification, type VerifyOptions, verifyRun } from "./verify.ts";
 
 export interface VerifiedShard {
   readonly directory: string;
@@ -31,11 +31,14 @@ export interface ShardsVerification {
 const MISSING_MAX = 1000;
 
 /** Fails with `usage` when one of the directories is not a run directory. */
-export async function verifyShards(directories: readonly string[]): Promise<ShardsVerification> {
+export async function verifyShards(
+  directories: readonly string[],
+  options: VerifyOptions = {},
+): Promise<ShardsVerification> {
   const ids = new IdSet();
   const shards: VerifiedShard[] = [];
   for (const directory of directories)
-    shards.push({ directory, verification: await verifyRun(directory, ids) });
+    shards.push({ directory, verification: await verifyRun(directory, ids, options) });
   const sum = (of: (verification: Verification) => number) =>
     shards.reduce((total, { verification }) => total + of(verification), 0);
   const { givenCount, missing, missingCount, findings } = compareNumbers(shards);

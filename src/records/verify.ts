@@ -9,9 +9,18 @@ import { IdSet } from "../task/id-set.ts";
 import type { Counts, TrajectoryRecord } from "../task/record.ts";
 import { taskSeed } from "../task/seed.ts";
 import { contradictionsIn, parseRecord } from "./check-record.ts";
+import { StoredIndex } from "./index/stored-index.ts";
+import { takeWrittenLines } from "./index/written-lines.ts";
 import { type Manifest, readManifest } from "./manifest.ts";
 import { type Head, parseHead } from "./read-records.ts";
-import { type FileLine, openRecordFile, supersededPath, trajectoriesPath } from "./record-file.ts";
+import {
+  BEGINNING,
+  type FileLine,
+  type From,
+  openRecordFile,
+  supersededPath,
+  trajectoriesPath,
+} from "./record-file.ts";
 import { countedBytes } from "./supersede.ts";
 import {
   type Beginning,
@@ -45,6 +54,14 @@ export interface Verification {
   readonly more: number;
 }
 
+export interface VerifyOptions {
+  /**
+   * False: a record whose checksum shows that it is as the sink wrote it is accounted for, and not
+   * parsed.
+   */
+  readonly full?: boolean;
+}
+
 /**
  * `elsewhere`: tasks that other shards of the run have recorded; those of this run are added to it.
  * Fails with `usage` when `directory` is not a run directory.
@@ -52,6 +69,7 @@ export interface Verification {
 export async function verifyRun(
   directory: string,
   elsewhere: IdSet | null = null,
+  { full = true }: VerifyOptions = {},
 ): Promise<Verification> {
   const manifest = await readManifest(directory);
   if (manifest === null)
@@ -66,7 +84,8 @@ export async function verifyRun(
     if (torn) audit.find(number, "the last line of superseded.jsonl is torn");
     else audit.superseded(text, number);
   }
-  for await (const line of linesOf(path)) {
+  const from = full ? BEGINNING : await audit.takeWritten(directory, path);
+  for await (const line of linesOf(path, undefined, from)) {
     const { text, number, torn, overlong } = line;
     if (torn) audit.find(number, "the last line is torn; a continued run cuts it off");
     else if (overlong !== undefined) audit.overlong(parseHead(line, path), number, overlong);
@@ -75,8 +94,8 @@ export async function verifyRun(
   return audit.conclude();
 }
 
-async function* linesOf(path: string, bytes?: number): AsyncGenerator<FileLine> {
-  const { lines, close } = await openRecordFile(path, bytes);
+async function* linesOf(path: string, bytes?: number, from?: From): AsyncGenerator<FileLine> {
+  const { lines, close } = await openRecordFile(path, bytes, from);
   try {
     for await (const batch of lines) yield* batch;
   } finally {
@@ -89,6 +108,9 @@ export function shardOf({ recipe }: Manifest): Shard | null {
   const shard = valueAt(recipe, "dataset.shard");
   return typeof shard === "string" ? parseShard(shard) : null;
 }
+
+/** The members of a record that the accounting of the run compares. */
+type Audited = Pick<TrajectoryRecord, "id" | "trial" | "seed" | "attempt" | "status">;
 
 class Audit {
   readonly #manifest: Manifest;
@@ -127,15 +149,34 @@ class Audit {
     const name = taskName(record.id, record.trial);
     const beginning = this.#beginnings.get(name) ?? FIRST_BEGINNING;
     this.#beginnings.set(name, nextBeginning(beginning, record));
-    for (const message of this.#wrongIn(record, beginning))
+    for (const message of [...this.#wrongIn(record, beginning), ...contradictionsIn(record)])
       this.find(line, `superseded.jsonl: ${message}`);
+  }
+
+  /** Takes the records that are as the sink wrote them. Returns where the others begin. */
+  async takeWritten(directory: string, path: string): Promise<From> {
+    const index = await StoredIndex.open(directory, path);
+    if (index === null) return BEGINNING;
+    try {
+      return await takeWrittenLines(index, path, (record, line) => {
+        if (this.#ids.add(record.id, record.trial)) this.#count(record, line, []);
+        else this.#twice(record, line);
+      });
+    } finally {
+      index.close();
+    }
   }
 
   record(text: string, line: number): void {
     const record = parseRecord(text);
     if (typeof record === "string") this.find(line, record);
-    else if (this.#ids.add(record.id, record.trial)) this.#count(record, line);
-    else this.find(line, `row ${record.id}, trial ${record.trial} is there twice`);
+    else if (this.#ids.add(record.id, record.trial))
+      this.#count(record, line, contradictionsIn(record));
+    else this.#twice(record, line);
+  }
+
+  #twice({ id, trial }: Audited, line: number): void {
+    this.find(line, `row ${id}, trial ${trial} is there twice`);
   }
 
   /** Takes a record that cannot be read whole. Its task is accounted for. */
@@ -146,18 +187,19 @@ class Audit {
     this.#counts[status]++;
   }
 
-  #count(record: TrajectoryRecord, line: number): void {
+  #count(record: Audited, line: number, contradictions: readonly string[]): void {
     const { id, trial, status } = record;
     this.#digest.add(id, trial);
     this.#counts[status]++;
     if (this.#elsewhere !== null && !this.#elsewhere.add(id, trial))
       this.find(line, `row ${id}, trial ${trial} is in another shard, too`);
     const beginning = this.#beginnings.get(taskName(id, trial)) ?? FIRST_BEGINNING;
-    for (const message of this.#wrongIn(record, beginning)) this.find(line, message);
+    for (const message of [...this.#wrongIn(record, beginning), ...contradictions])
+      this.find(line, message);
   }
 
-  /** Faults of a record, taken by itself and as the successor of those that it replaced. */
-  #wrongIn(record: TrajectoryRecord, { attempt, redraws }: Beginning): string[] {
+  /** Faults of a record as one of the run, and as the successor of those that it replaced. */
+  #wrongIn(record: Audited, { attempt, redraws }: Beginning): string[] {
     const { id, trial } = record;
     const found: string[] = [];
     if (trial >= this.#manifest.trials)
@@ -170,11 +212,11 @@ class Audit {
       );
     if (this.#shard !== null && Number(id) % this.#shard.count !== this.#shard.index)
       found.push(`row ${id} does not belong to shard ${this.#shard.index}/${this.#shard.count}`);
-    return [...found, ...contradictionsIn(record)];
+    return found;
   }
 
   /** A task of a replay has the seed of its record, which may be one that a retry has drawn. */
-  #isSeedOf({ id, trial, seed }: TrajectoryRecord, redraws: number): boolean {
+  #isSeedOf({ id, trial, seed }: Audited, redraws: number): boolean {
     const { seed: runSeed, replay } = this.#manifest;
     if (replay === undefined) return seed === taskSeed(runSeed, id, trial, redraws);
     for (let redrawn = 0; redrawn <= REDRAWS_MAX; redrawn++)

@@ -5,14 +5,22 @@ const LOW_32_BITS = 0x1_0000_0000;
 /** 21 high bits beside 32 low bits make 53, the most that a JSON number carries exactly. */
 const SEED_BITS_MASK = 0x1f_ffff;
 
+/** A hash that has taken the beginning of a text. */
+export interface BegunHash {
+  readonly a: number;
+  readonly b: number;
+}
+
 /**
  * Two unsigned 32-bit lanes of one hash over UTF-16 code units. The hash is cyrb53 (bryc, public
  * domain) with both lanes kept. Another salt makes another hash. A salt is not a prefix of the
  * text, because a salt and a first letter can cancel each other out.
  */
-export function hash64(text: string, salt = 0): readonly [low: number, high: number] {
-  let a = 0xdeadbeef ^ salt;
-  let b = 0x41c6ce57 ^ salt;
+export function hash64(
+  text: string,
+  begun: BegunHash | number = 0,
+): readonly [low: number, high: number] {
+  let { a, b } = typeof begun === "number" ? salted(begun) : begun;
   for (let i = 0; i < text.length; i++) {
     const unit = text.charCodeAt(i);
     a = Math.imul(a ^ unit, 2654435761);
@@ -21,6 +29,21 @@ export function hash64(text: string, salt = 0): readonly [low: number, high: num
   a = Math.imul(a ^ (a >>> 16), 2246822507) ^ Math.imul(b ^ (b >>> 13), 3266489909);
   b = Math.imul(b ^ (b >>> 16), 2246822507) ^ Math.imul(a ^ (a >>> 13), 3266489909);
   return [a >>> 0, b >>> 0];
+}
+
+/** The hash of all texts with this beginning, up to there. */
+export function beginHash(beginning: string): BegunHash {
+  let { a, b } = salted(0);
+  for (let i = 0; i < beginning.length; i++) {
+    const unit = beginning.charCodeAt(i);
+    a = Math.imul(a ^ unit, 2654435761);
+    b = Math.imul(b ^ unit, 1597334677);
+  }
+  return { a, b };
+}
+
+function salted(salt: number): BegunHash {
+  return { a: 0xdeadbeef ^ salt, b: 0x41c6ce57 ^ salt };
 }
 
 /**

@@ -7,7 +7,7 @@ import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fenceRecords } from "../fence-records.ts";
 import type { Confirm } from "../held-lock.ts";
-import type { Entry } from "./entry-table.ts";
+import type { Place, Recorded } from "./entry-table.ts";
 import { IndexWriter } from "./index-writer.ts";
 import { FILES, INDEX_FOLDER } from "./layout.ts";
 import { StoredIndex } from "./stored-index.ts";
@@ -44,8 +44,8 @@ export class DriverIndex {
     this.#writer = await writer.catch(() => null);
   }
 
-  add(entry: Entry): void {
-    this.#writer?.add(entry);
+  add(record: Recorded, place: Place, flags?: number): void {
+    this.#writer?.add(record, place, flags);
   }
 
   async flush(): Promise<void> {

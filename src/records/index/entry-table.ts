@@ -8,7 +8,6 @@ import type { RecordHead } from "../../task/record.ts";
 import {
   DOUBLE,
   ERROR_HOP_MAX,
-  FLAG_OVERLONG,
   FLAG_SIMULATED,
   KEY_WORDS,
   ROW_BYTES,
@@ -51,13 +50,10 @@ export interface Recorded {
   readonly models: readonly string[];
 }
 
-export interface Entry extends Recorded {
-  readonly place: Place;
-  readonly overlong?: boolean;
-}
-
 const INITIAL_ROWS = 256;
 const INITIAL_TEXT_BYTES = 16 * 1024;
+const ASCII_MAX = 0x7f;
+const LONG_TEXT = 64;
 const UINT32_MAX = 0xffff_ffff;
 /** UTF-8 takes at most three bytes for a UTF-16 code unit. */
 const BYTES_PER_UNIT_MAX = 3;
@@ -107,21 +103,23 @@ export class EntryTable {
     return this.#texts.toString("utf8", at, at + bytes);
   }
 
-  add(entry: Entry): void {
+  /** `flags`: FLAG_OVERLONG and FLAG_WRITTEN. */
+  add(record: Recorded, place: Place, flags = 0): void {
     if ((this.#size + 1) * ROW_DOUBLES > this.#doubles.length) this.#grow();
-    const { head, place } = entry;
+    const { head } = record;
     const [low, high] = fingerprint(head.id, head.trial);
     this.#keys[this.#size * KEY_WORDS] = low;
     this.#keys[this.#size * KEY_WORDS + 1] = high;
-    this.#setDoubles(this.#size * ROW_DOUBLES, entry);
+    this.#setDoubles(this.#size * ROW_DOUBLES, head, place);
     const at = this.#size * ROW_WORDS;
     const words = this.#words;
     words[at + WORD.frame_bytes] = place.frameBytes;
     words[at + WORD.in_frame] = place.inFrame;
     words[at + WORD.bytes] = place.bytes;
     words[at + WORD.id_bytes] = this.#addText(head.id);
-    this.#setCounts(at, entry);
-    this.#setStrings(at, entry);
+    words[at + WORD.line_sum] = place.sum;
+    this.#setCounts(at, record);
+    this.#setStrings(at, record, flags);
     words[at + WORD.row_sum] = rowSum(words, at);
     this.#size++;
   }
@@ -138,7 +136,7 @@ export class EntryTable {
     this.#textBytes = 0;
   }
 
-  #setDoubles(at: number, { head: { score, cost, timing, usage }, place }: Entry): void {
+  #setDoubles(at: number, { score, cost, timing, usage }: IndexedHead, place: Place): void {
     const doubles = this.#doubles;
     doubles[at + DOUBLE.offset] = place.offset;
     doubles[at + DOUBLE.id_offset] = this.#textsFrom + this.#textBytes;
@@ -152,7 +150,7 @@ export class EntryTable {
     doubles[at + DOUBLE.stated_cost] = usage?.stated_cost ?? 0;
   }
 
-  #setCounts(at: number, { head: { trial, attempt = 1, usage }, hops }: Entry): void {
+  #setCounts(at: number, { head: { trial, attempt = 1, usage }, hops }: Recorded): void {
     const words = this.#words;
     words[at + WORD.trial] = trial;
     words[at + WORD.attempt] = attempt;
@@ -167,21 +165,20 @@ export class EntryTable {
     words[at + WORD.estimated_requests] = countOf(usage?.estimated_requests);
   }
 
-  #setStrings(at: number, { head, models, place, overlong = false }: Entry): void {
+  #setStrings(at: number, { head, models }: Recorded, given: number): void {
     const words = this.#words;
     const { strings } = this;
     const { error = null } = head;
-    words[at + WORD.error] = strings.codeOf(error?.code ?? "");
-    words[at + WORD.role] = strings.codeOf(error?.role ?? "");
+    words[at + WORD.error] = error === null ? 0 : strings.codeOf(error.code);
+    words[at + WORD.role] = error === null ? 0 : strings.codeOf(error.role ?? "");
     words[at + WORD.message] =
       error === null ? 0 : strings.codeOf(shortMessage(masked(error.message), head.id));
-    words[at + WORD.models] = strings.codeOf(models.join("\n"));
+    words[at + WORD.models] = models.length === 0 ? 0 : strings.codeOf(models.join("\n"));
     words[at + WORD.stop_reason] = strings.codeOf(head.stop_reason ?? "completed");
-    const flags = (head.simulated === true ? FLAG_SIMULATED : 0) | (overlong ? FLAG_OVERLONG : 0);
+    const flags = (head.simulated === true ? FLAG_SIMULATED : 0) | given;
     const hop = error?.hop == null ? 0 : Math.min(error.hop, ERROR_HOP_MAX) + 1;
     words[at + WORD.kinds] = STATUSES.indexOf(head.status) | (flags << 8) | (hop << 16);
     words[at + WORD.strings] = strings.all.length;
-    words[at + WORD.line_sum] = place.sum;
   }
 
   /** Appends a text and returns its bytes. */
@@ -192,7 +189,7 @@ export class EntryTable {
       this.#texts.copy(larger, 0, 0, this.#textBytes);
       this.#texts = larger;
     }
-    const bytes = this.#texts.write(text, this.#textBytes, "utf8");
+    const bytes = writeText(this.#texts, text, this.#textBytes);
     this.#textBytes += bytes;
     return bytes;
   }
@@ -222,6 +219,16 @@ export function rowSum(words: Uint32Array, at: number): number {
 
 function countOf(count = 0): number {
   return Math.min(count, UINT32_MAX);
+}
+
+/** Writes a text and returns its bytes. A call into the runtime takes longer than a short text. */
+function writeText(buffer: Buffer, text: string, from: number): number {
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit > ASCII_MAX || i === LONG_TEXT) return buffer.write(text, from, "utf8");
+    buffer[from + i] = unit;
+  }
+  return text.length;
 }
 
 /** Parses times. Texts repeat, because many records end in one millisecond. */

@@ -6,7 +6,7 @@ import { type FileHandle, mkdir, open, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { OWN_FILE, OWN_FOLDER } from "../../task/own-files.ts";
 import type { Confirm } from "../held-lock.ts";
-import { bytesOf, type Entry, EntryTable } from "./entry-table.ts";
+import { bytesOf, EntryTable, type Place, type Recorded } from "./entry-table.ts";
 import { FILES, headerOf, KEY_BYTES, ROW_BYTES } from "./layout.ts";
 import type { StoredIndex } from "./stored-index.ts";
 import { StringTable } from "./string-table.ts";
@@ -91,9 +91,9 @@ export class IndexWriter {
     return this.#failed;
   }
 
-  add(entry: Entry): void {
+  add(record: Recorded, place: Place, flags?: number): void {
     if (this.#failed) return;
-    this.#table.add(entry);
+    this.#table.add(record, place, flags);
     if (this.#table.size >= ROWS_MAX) this.#flushSoon();
   }
 

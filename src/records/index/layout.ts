@@ -82,6 +82,8 @@ export const ERROR_HOP_MAX = 0xfffe;
 export const FLAG_SIMULATED = 1;
 /** The line is too long to be read. */
 export const FLAG_OVERLONG = 2;
+/** The sink wrote the line, from the record that it had accounted for. */
+export const FLAG_WRITTEN = 4;
 
 export const STATUSES = ["ok", "failed", "lost"] as const;
 

@@ -4,7 +4,8 @@
 import { modelsIn } from "../../task/totals.ts";
 import { type Head, parseHead } from "../read-records.ts";
 import { type FileLine, type From, isCompressed, openRecordFile } from "../record-file.ts";
-import { type Entry, lineSum } from "./entry-table.ts";
+import { lineSum, type Place, type Recorded } from "./entry-table.ts";
+import { FLAG_OVERLONG } from "./layout.ts";
 
 export interface ScanOptions {
   readonly signal?: AbortSignal | undefined;
@@ -14,12 +15,15 @@ export interface ScanOptions {
 
 /** Takes the rows of records: a table in memory, or a writer. */
 export interface Entries {
-  add(entry: Entry): void;
+  add(record: Recorded, place: Place, flags?: number): void;
   /** Called between batches. */
   flush?(): Promise<void>;
 }
 
-/** Adds the whole records after `from`. Returns where the last of them ends. */
+/**
+ * Adds the whole records after `from`. Returns where the last of them ends. Fails with
+ * `run_refused` on a line that is not a record.
+ */
 export async function scanRecords(
   path: string,
   from: From,
@@ -33,7 +37,7 @@ export async function scanRecords(
       signal?.throwIfAborted();
       for (const line of batch) {
         if (line.torn) continue;
-        entries.add(entryOf(line, path));
+        entries.add(...entryOf(parseHead(line, path), line, path));
         at = afterLine(line, path, at);
       }
       await entries.flush?.();
@@ -55,22 +59,18 @@ export function afterLine(line: FileLine, path: string, { lines }: From): From {
   return { offset: start, lines: lines + 1, inFrame: inFrame + bytes + 1 };
 }
 
-/** Fails with `run_refused` on a line that is not a record. */
-export function entryOf(line: FileLine, path: string): Entry {
-  return entryOfHead(parseHead(line, path), line, path);
-}
-
-export function entryOfHead(head: Head, line: FileLine, path: string): Entry {
+/** The arguments of `add` for the head of a line. */
+export function entryOf(
+  head: Head,
+  line: FileLine,
+  path: string,
+): [record: Recorded, place: Place, flags: number] {
   const { start, inFrame, bytes, end, overlong } = line;
   const frameBytes = isCompressed(path) ? end - start : 0;
   const history = Array.isArray(head.history) ? head.history : [];
-  return {
-    head,
-    hops: history.length,
-    models: modelsIn(history),
-    place: { offset: start, frameBytes, inFrame, bytes, sum: textSum(line) },
-    overlong: overlong !== undefined,
-  };
+  const record = { head, hops: history.length, models: modelsIn(history) };
+  const place = { offset: start, frameBytes, inFrame, bytes, sum: textSum(line) };
+  return [record, place, overlong === undefined ? 0 : FLAG_OVERLONG];
 }
 
 /** A text that was not UTF-8 does not have the bytes of its line, so it has no sum. */

@@ -12,6 +12,7 @@ import {
   DOUBLE,
   FILES,
   FLAG_OVERLONG,
+  FLAG_WRITTEN,
   headerOf,
   INDEX_FOLDER,
   KEY_BYTES,
@@ -174,10 +175,11 @@ export class StoredIndex {
     return text.toString("utf8", 0, readAt(this.#texts, text, position));
   }
 
-  /** All texts of ids. */
-  texts(): Buffer {
-    const texts = Buffer.allocUnsafe(this.textBytes);
-    return texts.subarray(0, readAt(this.#texts, texts, 0));
+  /** The bytes of the ids of some rows, and the position of the first one. */
+  textsOf(rows: Rows): { readonly bytes: Buffer; readonly from: number } {
+    const from = placeOf(rows, 0).idStart;
+    const bytes = Buffer.allocUnsafe(Math.max(0, placeOf(rows, rows.count - 1).idEnd - from));
+    return { bytes: bytes.subarray(0, readAt(this.#texts, bytes, from)), from };
   }
 
   close(): void {
@@ -305,6 +307,8 @@ export interface RowPlace {
   readonly bytes: number;
   readonly sum: number;
   readonly overlong: boolean;
+  /** True for a line that the sink wrote. */
+  readonly written: boolean;
   readonly idStart: number;
   readonly idEnd: number;
 }
@@ -320,6 +324,7 @@ export function placeOf({ words, doubles }: Omit<Rows, "count">, at: number): Ro
     bytes: word("bytes"),
     sum: word("line_sum"),
     overlong: ((word("kinds") >> 8) & FLAG_OVERLONG) !== 0,
+    written: ((word("kinds") >> 8) & FLAG_WRITTEN) !== 0,
     idStart,
     idEnd: idStart + word("id_bytes"),
   };

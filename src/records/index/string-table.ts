@@ -12,6 +12,8 @@ export class StringTable {
   readonly #strings: string[] = [""];
   readonly #codes = new Map<string, number>([["", 0]]);
   #units = 0;
+  #last = "";
+  #lastCode = 0;
 
   constructor(strings: readonly string[] = []) {
     for (const string of strings) this.#add(string);
@@ -27,10 +29,18 @@ export class StringTable {
   }
 
   codeOf(string: string): number {
+    // Most records of a run end alike.
+    if (string === this.#last) return this.#lastCode;
+    this.#last = string;
+    this.#lastCode = this.#find(string);
+    return this.#lastCode;
+  }
+
+  #find(string: string): number {
     const known = this.#codes.get(string);
     if (known !== undefined) return known;
     const isFull = this.#strings.length >= STRINGS_MAX || this.#units > UNITS_MAX;
-    return isFull && string !== OTHER ? this.codeOf(OTHER) : this.#add(string);
+    return isFull && string !== OTHER ? this.#find(OTHER) : this.#add(string);
   }
 
   #add(string: string): number {
