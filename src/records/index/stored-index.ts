@@ -182,6 +182,12 @@ export class StoredIndex {
     return { bytes: bytes.subarray(0, readAt(this.#texts, bytes, from)), from };
   }
 
+  /** All texts of ids. */
+  texts(): Buffer {
+    const texts = Buffer.allocUnsafe(this.textBytes);
+    return texts.subarray(0, readAt(this.#texts, texts, 0));
+  }
+
   close(): void {
     for (const file of [this.#rows, this.#keys, this.#texts]) closeSync(file);
   }
