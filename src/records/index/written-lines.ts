@@ -21,8 +21,8 @@ export interface WrittenRecord {
 }
 
 /**
- * Calls `take` with each of these records and the number of its line. Returns the place of the first
- * line that is another.
+ * Calls `take` with each of these records and the number of its line. Returns the place of the
+ * first line that is another.
  */
 export async function takeWrittenLines(
   index: StoredIndex,

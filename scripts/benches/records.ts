@@ -1,6 +1,6 @@
-// The share of the index in the sink's time: records of 12 hops and 6 kB are accounted for, encoded,
-// masked and written, in batches, with the index and without it. Then the index is opened, searched
-// and read as lists and a continued run do it.
+// The share of the index in the sink's time: records of 12 hops and 6 kB are accounted for,
+// encoded, masked and written, in batches, with the index and without it. Then the index is opened,
+// searched and read as lists and a continued run do it.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -37,7 +37,7 @@ const ENDING = {
   error: null,
 } as const;
 
-printHead(`index: ${records} records in batches of ${batch}`, "0");
+printHead(`records: ${records} records in batches of ${batch}`, "0");
 const folder = mkdtempSync(join(tmpdir(), "matrix-bench-index-"));
 try {
   const times: Record<"with" | "without", number[]> = { with: [], without: [] };
