@@ -22,6 +22,7 @@
 //   host had repeated itself: the host never dropped its copy. Hosts repeat themselves twice now.
 
 import { expect, test } from "bun:test";
+import { GRAPH } from "./graph-rule.ts";
 import { type Fault, type Outcome, type Scenario, World } from "./world.ts";
 
 const only = process.env["MATRIX_SIM_SEED"];
@@ -103,6 +104,18 @@ test(
     prove(1, { ...TROUBLE, forkRate: 0.5 }, (outcome) =>
       count(outcome, "ok") === TROUBLE.tasks ? null : "a task did not end well",
     ),
+  TIMEOUT_MS,
+);
+
+test(
+  "every task in a graph with branches, Sends and a subgraph ends once with the state of LangGraph, whatever dies, freezes or is cut off",
+  async () => {
+    const check = (outcome: Outcome) =>
+      count(outcome, "ok") === 60 ? null : "a task did not end well";
+    const scenario = { ...TROUBLE, tasks: 60, graph: GRAPH };
+    await prove(0.05, scenario, check);
+    await prove(0.02, { ...scenario, decidesLater: true }, check);
+  },
   TIMEOUT_MS,
 );
 

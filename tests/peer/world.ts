@@ -47,6 +47,11 @@ export interface Scenario {
   readonly stepMs?: number;
   /** True when the rule is in another process. */
   readonly decidesLater?: boolean;
+  /** A rule in place of the usual one, and the hops of a row with it. */
+  readonly graph?: {
+    readonly orchestrator: Orchestrator;
+    readonly hopsOf: (hops: number) => number;
+  };
   /** Virtual milliseconds of a task from its admission; no limit by default. */
   readonly taskTimeoutMs?: number;
   readonly maxAttempts?: number;
@@ -281,6 +286,8 @@ export class World {
   #isWhole({ id, hops, forks, early }: Row): boolean {
     const record = this.records.get(keyOf({ rowId: id, trial: 0 }));
     if (record === undefined || record.status !== "ok") return true;
+    const { graph } = this.scenario;
+    if (graph !== undefined) return record.hops === graph.hopsOf(hops);
     // In place of one hop, three branches of two.
     const isForked = forks === 0 || (forks > 0 && forks < hops);
     const more = isForked ? (early ? [3, 5] : [5]) : [0];
@@ -314,14 +321,16 @@ export class World {
 
   /** The rule of a process. In another process than the rule's own, decisions come later. */
   #ruleOf(process: () => Process): Rule {
-    if (this.scenario.decidesLater !== true) return rule;
+    const { graph, decidesLater } = this.scenario;
+    const own = graph?.orchestrator ?? (rule.orchestrator as Orchestrator);
+    if (decidesLater !== true) return { ...rule, orchestrator: own };
     const later = <T>(decision: T): Promise<T> =>
       new Promise((resolve) => {
         this.#after(this.#exponential(LATENCY_MS), () =>
           this.#inside(process(), () => resolve(decision)),
         );
       });
-    const { start, next, join } = rule.orchestrator as Orchestrator;
+    const { start, next, join } = own;
     const orchestrator: RemoteOrchestrator = {
       isRemote: true,
       start: (row, context) => later(start(row, context)),

@@ -63,14 +63,25 @@ export class Frame {
     this.#deferred = new Set(kept.deferred);
   }
 
-  get kept(): Kept {
+  /** The channels that have a value, as JSON. */
+  get state(): JsonObject {
     const values: Record<string, Json> = {};
     for (const [name, channel] of this.#channels) {
       const value = channel.isAvailable() ? asJson(channel.checkpoint(), name) : undefined;
       if (value !== undefined) values[name] = value;
     }
+    return values;
+  }
+
+  get kept(): Kept {
+    const values = this.state;
     const seen = new Map([...this.#seen].map(([index, names]) => [index, [...names]]));
     return { values, seen, deferred: [...this.#deferred] };
+  }
+
+  /** True when one node is at work, and none waits. */
+  get isAtOneNode(): boolean {
+    return this.tasks.length === 1 && this.#seen.size === 0 && this.#deferred.size === 0;
   }
 
   /** The values of the named channels that have one; of all channels without names. */
@@ -135,6 +146,7 @@ export class Frame {
 
   #update(channel: Channel, place: string, values: readonly unknown[]): boolean {
     const before = channel.isAvailable() ? channel.get() : undefined;
+    if (![before, ...values].some(isObject)) return channel.update(values);
     const known = idsIn([before, ...values]);
     const isUpdated = channel.update(values);
     if (channel.isAvailable()) settleIds(channel.get(), known, this.#around.seed, place);
@@ -194,6 +206,11 @@ const NOTHING: Kept = { values: {}, seen: new Map(), deferred: [] };
 
 export function taskOf(node: NodeShape, send: Task["send"]): Task {
   return { node, send, frame: null, writes: null };
+}
+
+/** True for what may hold messages. */
+function isObject(value: unknown): boolean {
+  return typeof value === "object" && value !== null;
 }
 
 /** The updates of each channel, in the order of the nodes. */

@@ -74,7 +74,7 @@ class GraphRule {
   }
 
   start(row: JsonObject, context: RouteContext): Route {
-    const walk = this.#walk(context, null, new Map());
+    const walk = this.#walk(context, configOf(answerOf(null, context)), new Map());
     return this.#go(walk, walk.begin(this.#shape, row), null, context);
   }
 
@@ -83,8 +83,9 @@ class GraphRule {
       return this.#endBranch(state, result, context);
     const root = load(this.#shape, this.#around(context), state, context.role);
     const [leaf] = leavesOf(root) as [Leaf];
-    const answered = new Map([[leaf.task, configOf(answerOf(result, context))]]);
-    return this.#go(this.#walk(context, result, answered), root, result, context);
+    const config = configOf(answerOf(result, context));
+    const walk = this.#walk(context, config, new Map([[leaf.task, config]]));
+    return this.#go(walk, root, result, context);
   }
 
   join(state: Json, ended: readonly (Done | null)[], context: RouteContext): Route | null {
@@ -98,15 +99,16 @@ class GraphRule {
     );
     const results = resultsOf(answers);
     const answered = new Map(answers.map(([task, answer]) => [task, configOf(answer)]));
-    return this.#go(this.#walk(context, results, answered), root, results, context);
+    const walk = this.#walk(context, configOf(answerOf(results, context)), answered);
+    return this.#go(walk, root, results, context);
   }
 
-  #walk(context: RouteContext, result: Json, answered: ReadonlyMap<Task, unknown>): Walk {
+  #walk(context: RouteContext, config: unknown, answered: ReadonlyMap<Task, unknown>): Walk {
     const around = this.#around(context);
     return new Walk({
       from: context.role ?? START,
       open: (shape) => new Frame(shape, around),
-      config: configOf(answerOf(result, context)),
+      config,
       answered,
     });
   }

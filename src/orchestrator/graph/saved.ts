@@ -45,7 +45,7 @@ export function leavesOf(frame: Frame): readonly Leaf[] {
 /** The state that a role finds: the argument of a Send, or the channels of its graph. */
 export function stateOf({ frame, task }: Leaf): Json {
   const { node, send } = task;
-  return send === null ? frame.kept.values : argOf(send.arg, node);
+  return send === null ? frame.state : argOf(send.arg, node);
 }
 
 function argOf(arg: unknown, { path }: NodeShape): Json {
@@ -61,14 +61,8 @@ export function saveAll(root: Frame): JsonObject {
 export function saveLone(root: Frame, leaf: Leaf): JsonObject | null {
   const state = stateOf(leaf);
   if (!isJsonObject(state)) return null;
-  const saved = saveFrame(root, leaf.task);
-  const isPlain =
-    leaf.frame === root &&
-    leaf.task.send === null &&
-    saved.tasks.length === 1 &&
-    saved.seen.length === 0 &&
-    saved.deferred.length === 0;
-  return isPlain ? state : { ...state, [GRAPH]: saved };
+  const isPlain = leaf.frame === root && leaf.task.send === null && root.isAtOneNode;
+  return isPlain ? state : { ...state, [GRAPH]: saveFrame(root, leaf.task) };
 }
 
 function saveFrame(frame: Frame, lone: Task | null): SavedFrame {

@@ -9,6 +9,7 @@ import { publicUrl } from "../../model/endpoint/credentials.ts";
 import { statesNeeds } from "../../python/script.ts";
 import type { Environment } from "../../recipe/compose.ts";
 import { filesOf, isModule, readRecipeFile } from "../../recipe/files.ts";
+import { parseGraphPath } from "../../recipe/graph-path.ts";
 import { interpreterOf } from "../../recipe/interpreter.ts";
 import { joinKey, splitKey } from "../../recipe/key-path.ts";
 import type { ExaminedRecipe, LoadedRecipe } from "../../recipe/load.ts";
@@ -85,7 +86,7 @@ function runsOf(recipe: Recipe): readonly Running[] {
   const { roles, models, sandboxes, orchestrator, python } = recipe;
   const runs: Running[] = [];
   const addModule = (key: string, what: string, own = python.command): void => {
-    const where = isPython(what)
+    const where = isPython(parseGraphPath(what).module)
       ? `by ${own.join(" ")}, which nothing isolates`
       : "in matrix itself";
     runs.push({ kind: "module", key, what, where });

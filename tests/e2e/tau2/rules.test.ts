@@ -6,10 +6,12 @@ import { join } from "node:path";
 import type { JsonObject } from "../../../src/task/json.ts";
 import { createRandom } from "../../../src/task/seed.ts";
 import type { Ending } from "../../../src/task/task.ts";
+import { langgraphPython } from "../../parts/langgraph-python.ts";
 import { Bridge, inProcess, python } from "./bridge.ts";
 import { drawCase, KINDS } from "./draw.ts";
 import {
   type Case,
+  graphInPython,
   IN_TYPESCRIPT,
   type Reply,
   type Rules,
@@ -452,6 +454,9 @@ async function compare(
   const languages = [
     ["TypeScript", IN_TYPESCRIPT],
     ["Python", await rulesInPython()],
+    ...(langgraphPython === null
+      ? []
+      : ([["a graph in Python", await graphInPython(langgraphPython)]] as const)),
   ] as const;
   const { outcomes, written } = await runOfficial(cases.map(([, one]) => one));
   const ended: Record<string, number> = {};

@@ -13,6 +13,7 @@ import {
 } from "../../../src/agent/request.ts";
 import { nextMessage, type Rule, startTask } from "../../../src/orchestrator/advance.ts";
 import type { Orchestrator, RemoteOrchestrator } from "../../../src/orchestrator/contract.ts";
+import { createPythonGraph } from "../../../src/orchestrator/graph/python-graph.ts";
 import { createPythonRule } from "../../../src/orchestrator/python-rule.ts";
 import { PythonFiles } from "../../../src/python/files.ts";
 import type { Json, JsonObject } from "../../../src/task/json.ts";
@@ -20,6 +21,8 @@ import { isoTime } from "../../../src/task/record.ts";
 import type { Ending, Hop } from "../../../src/task/task.ts";
 import { ROOT } from "../../parts/repository.ts";
 import type { Bridge } from "./bridge.ts";
+
+const ROLES = ["assistant", "user-simulator", "tool-executor", "reward-calculator"];
 
 export type Reply = string | JsonObject;
 
@@ -60,6 +63,20 @@ export async function rulesInPython(): Promise<Rules> {
   };
 }
 
+/** The graph and the requests of recipes/tau2-python-graph.toml, in an interpreter with LangGraph. */
+export async function graphInPython(python: string): Promise<Rules> {
+  const files = new PythonFiles({ command: [python], processes: 1, watchesAll: true });
+  const path = join(ROOT, "recipes/tau2/graph.py");
+  const graph = { path, name: "build_tau2_graph", roles: ROLES, canFork: true };
+  return {
+    create: async (settings) => {
+      const opened = await files.open({ kind: "graph", path, settings: { ...settings }, graph });
+      return createPythonGraph(opened, null);
+    },
+    write: (await rulesInPython()).write,
+  };
+}
+
 export interface Simulated {
   readonly ending: Ending;
   readonly requests: readonly (ModelRequest & { readonly side: string })[];
@@ -75,7 +92,7 @@ export async function simulate(
   const { max_steps, max_errors } = one;
   const rule: Rule = {
     orchestrator: await rules.create({ solo, max_steps, max_errors, restarts: 0, ...more }),
-    roles: new Set(["assistant", "user-simulator", "tool-executor", "reward-calculator"]),
+    roles: new Set(ROLES),
     maxHops: 2000,
   };
   const row = { domain: one.domain, task_id: one.task_id };

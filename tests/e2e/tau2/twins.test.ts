@@ -4,6 +4,7 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { withFolder } from "../../parts/folder.ts";
+import { langgraphPython } from "../../parts/langgraph-python.ts";
 import { matrix } from "../../parts/program.ts";
 import { comparable, readRecords } from "../../parts/records.ts";
 import { ROOT } from "../../parts/repository.ts";
@@ -30,10 +31,15 @@ test.if(python !== null)(
         `roles.assistant.request=${request}`,
         `roles.user-simulator.request=${request}`,
       ];
+      const graphInPython = [
+        `orchestrator={graph="${join(ROOT, "recipes/tau2/graph.py#build_tau2_graph")}", with={solo=false}}`,
+        `python.command=["${langgraphPython}"]`,
+      ];
       for (const [name, more] of [
         ["module", []],
         ["graph", [graph]],
         ["python", inPython],
+        ...(langgraphPython === null ? [] : [["python-graph", graphInPython] as const]),
       ] as const) {
         const { code, stderr } = await matrix(["drive", gold, "-o", name, "-q", some, ...more], {
           cwd: folder,
@@ -47,6 +53,7 @@ test.if(python !== null)(
       expect(module.length).toBeGreaterThan(3);
       expect(await records("graph")).toEqual(module);
       expect(await records("python")).toEqual(module);
+      if (langgraphPython !== null) expect(await records("python-graph")).toEqual(module);
     }),
   (FULL ? 60 : 5) * MINUTES,
 );

@@ -1,7 +1,7 @@
 // Graphs in Python that no task can walk, and faults of them that show only in a task.
 
 import { expect, test } from "bun:test";
-import { writeFile } from "node:fs/promises";
+import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { MatrixError } from "../../../src/error.ts";
 import type { RemoteOrchestrator } from "../../../src/orchestrator/contract.ts";
@@ -266,6 +266,45 @@ def build():
       // The recipe is refused for a rule that has a join.
       expect((await open(folder, parallel, { canFork: false })).join).toBeDefined();
       expect((await open(folder, source, { canFork: false })).join).toBeUndefined();
+    });
+  },
+);
+
+test.if(langgraphPython !== null)(
+  "a graph goes on to the same end when its interpreter dies at each of its functions",
+  async () => {
+    const source = `
+import os
+def once(name):
+    def node(state, config):
+        marker = os.path.join(os.path.dirname(__file__), name)
+        if not os.path.exists(marker):
+            open(marker, "w").close()
+            os.kill(os.getpid(), 9)
+        return {"all": [name, config["configurable"]["result"]]}
+    return node
+class Outcome(State):
+    outcome: dict
+def build():
+    graph = StateGraph(Outcome)
+    for name in ("a", "b", "c"):
+        graph.add_node(name, once(name))
+    graph.add_node("end", lambda s: {"outcome": {"all": s["all"]}}, metadata={"inline": True})
+    graph.add_edge(START, "a")
+    graph.add_edge(START, "b")
+    graph.add_edge(["a", "b"], "c")
+    graph.add_edge("c", "end")
+    return graph.compile()
+`;
+    await withFolder(async (folder) => {
+      const roles = ["a", "b", "c"];
+      const rule = await open(folder, source, { roles });
+      const { end } = await play(rule, roles, { n: 1 });
+      expect(end.ending).toMatchObject({
+        status: "ok",
+        outcome: { all: ["a", "a(1)", "b", "b(1)", "c", "c(1)"] },
+      });
+      expect((await readdir(folder)).filter((name) => roles.includes(name))).toHaveLength(3);
     });
   },
 );
