@@ -34,6 +34,7 @@ test.if(python !== null)(
       const graphInPython = [
         `orchestrator={graph="${join(ROOT, "recipes/tau2/graph.py#build_tau2_graph")}", with={solo=false}}`,
         `python.command=["${langgraphPython}"]`,
+        ...inPython.slice(1),
       ];
       for (const [name, more] of [
         ["module", []],

@@ -211,7 +211,10 @@ test("messages keep their kind from hop to hop, and the same task gets the same 
     .compile();
   const stateOf = async (seed: number) => {
     const states: Json[] = [];
-    const answer = (_: string, state: Json) => (states.push(state), null);
+    const answer = (_: string, state: Json) => {
+      states.push(state);
+      return null;
+    };
     const rule = ruleOf(graph, ["a", "b"]);
     await play(rule, ["a", "b"], { messages: [["human", "first"]] }, { seed, answer });
     return (states[1] as { messages: { kwargs: JsonObject }[] }).messages;
