@@ -1,5 +1,5 @@
-// A graph for the simulation. In each round node a goes to node b, to two Sends of node c, and to a
-// subgraph that goes to a and to c at once. The graph fails when its state is not that of LangGraph.
+// A graph for the simulation. In each round node a goes to node b, to two Sends of node c, and to
+// a subgraph of two nodes. The graph fails when its state is not that of LangGraph.
 
 import { Annotation, END, Send, START, StateGraph } from "@langchain/langgraph";
 import { importMessages } from "../../src/orchestrator/graph/messages.ts";

@@ -63,7 +63,7 @@ export async function rulesInPython(): Promise<Rules> {
   };
 }
 
-/** The graph and the requests of recipes/tau2-python-graph.toml, in an interpreter with LangGraph. */
+/** The graph and the requests of recipes/tau2-python-graph.toml. */
 export async function graphInPython(python: string): Promise<Rules> {
   const files = new PythonFiles({ command: [python], processes: 1, watchesAll: true });
   const path = join(ROOT, "recipes/tau2/graph.py");
