@@ -221,6 +221,8 @@ describe.skipIf(browser === null)("the page", () => {
   test("the error of a failed task is shown with its stack", async () => {
     const { page, close } = await open(run("runs/tour", "/record/7/0"));
     await settled(page);
+    await page.keyboard.press("e");
+    await page.locator(".ending").waitFor();
     await page.getByText("Stack", { exact: true }).click();
     expect(await page.locator(".stack pre").textContent()).toContain("tools.ts");
     expect(await page.locator(".ending").textContent()).toContain("agent_failed in tools");

@@ -63,7 +63,7 @@ function People({ run, said, answer }: PeopleProps) {
           )}
         </section>
       </div>
-      <section class="card" aria-label="Agreement">
+      <section class="card scroll-x" aria-label="Agreement">
         <div class="card-head">
           <h2 class="card-title">Agreement</h2>
           <label class="field field-small">
@@ -163,7 +163,9 @@ function AgreementTable({ lines }: { readonly lines: readonly Agreement[] }) {
             </th>
             <td class="right number">{count(line.both)}</td>
             <td class="right number">{line.agree === null ? "–" : percent(line.agree)}</td>
-            <td class="right number">{line.kappa === null ? "–" : line.kappa.toFixed(2)}</td>
+            <td class="right number">
+              {line.kappa === null ? "–" : line.kappa.toFixed(2).replace("-", "−")}
+            </td>
             {line.table.map((value, index) => (
               <td key={index} class="right number muted">
                 {count(value)}

@@ -58,16 +58,23 @@ function Trajectory({ run, reference, session, record }: LoadedProps) {
     setQuery({ hop: next });
     handle.current?.show(next);
   };
+  const { firstError } = record;
+  const showError = () => {
+    // A step that failed at once has left no hop: its error stands at the end.
+    if (firstError === null || record.hops[firstError]?.error === undefined) {
+      handle.current?.show(last);
+      requestAnimationFrame(() => document.querySelector(".ending")?.scrollIntoView());
+    } else show(firstError);
+  };
   const open = (ref: RecordRef | null) => {
     if (ref !== null) go(addressOf(run, ref));
   };
-  const { firstError } = record;
   useKeys([
     { key: "j", does: "Next step", act: () => show(at + 1) },
     { key: "k", does: "Previous step", act: () => show(at - 1) },
     { key: "l", does: "Next record", act: () => open(record.next) },
     { key: "h", does: "Previous record", act: () => open(record.previous) },
-    { key: "e", does: "First error", act: () => firstError !== null && show(firstError) },
+    { key: "e", does: "First error", act: showError },
     {
       key: "m",
       does: "Markdown or plain text",
@@ -80,7 +87,7 @@ function Trajectory({ run, reference, session, record }: LoadedProps) {
   return (
     <div class={`trajectory${areFactsOpen ? " shows-facts" : ""}`}>
       <Head
-        {...{ run, record, plain, show, open }}
+        {...{ run, record, plain, showError, open }}
         areFactsOpen={areFactsOpen}
         toggleFacts={() => setFactsOpen(!areFactsOpen)}
       />
@@ -105,14 +112,14 @@ interface HeadProps {
   readonly run: string;
   readonly record: RecordAnswer;
   readonly plain: boolean;
-  readonly show: (index: number) => void;
+  readonly showError: () => void;
   readonly open: (ref: RecordRef | null) => void;
   readonly areFactsOpen: boolean;
   readonly toggleFacts: () => void;
 }
 
-function Head({ run, record, plain, show, open, areFactsOpen, toggleFacts }: HeadProps) {
-  const { row, firstError, position, matched, previous, next } = record;
+function Head({ run, record, plain, showError, open, areFactsOpen, toggleFacts }: HeadProps) {
+  const { row, head, position, matched, previous, next } = record;
   return (
     <header class="record-head">
       <h1 class="record-title">
@@ -123,8 +130,8 @@ function Head({ run, record, plain, show, open, areFactsOpen, toggleFacts }: Hea
       <span class="record-stop">{visibleText(row.stop)}</span>
       <Trials run={run} record={record} />
       <span class="grow" />
-      {firstError !== null && (
-        <button type="button" class="button button-failed" onClick={() => show(firstError)}>
+      {(head.error !== null || record.firstError !== null) && (
+        <button type="button" class="button button-failed" onClick={showError}>
           <Icon name="alert" size={14} /> First error
         </button>
       )}
