@@ -13,6 +13,8 @@ const ENTRY_BYTES = 8;
 const OF_LANGUAGES = ["lang", "region", "unit", "zone", "curr", "coll"];
 /** Items that all languages share. */
 const SHARED = ["root", "res_index", "pool", "supplementalData", "tzdbNames", "ucadata"];
+/** Breaks of lines, spelled numbers, and a way to compare that no program in JavaScript can use. */
+const UNREACHABLE = /^(brkitr\/(line|title)\w*\.brk|rbnf\/.*|nfkc_scf\.nrm)$/;
 const IS_ENGLISH = /^en(_|$)/;
 const IS_LANGUAGE = /^[a-z]{2,3}(_|$)/;
 
@@ -30,15 +32,19 @@ export function withEnglishAlone(binary: Buffer): Buffer {
     const name = base + lean.readUInt32LE(at);
     return {
       entry: Buffer.from(lean.subarray(at, at + ENTRY_BYTES)),
+      name,
+      nameEnd: lean.indexOf(0, name),
       item: itemOf(lean.toString("latin1", name, lean.indexOf(0, name))),
       start: base + lean.readUInt32LE(at + 4),
     };
   });
   // The size of the last item is not known, so it stays.
   const kept = entries.filter(({ item }, index) => index === count - 1 || !isOfOthers(item));
-  for (const [index, { item, start }] of entries.entries()) {
+  for (const [index, { item, start, name, nameEnd }] of entries.entries()) {
     const next = entries[index + 1];
-    if (next !== undefined && isOfOthers(item)) lean.fill(0, start, next.start);
+    if (next === undefined || !isOfOthers(item)) continue;
+    lean.fill(0, start, next.start);
+    lean.fill(0, name, nameEnd);
   }
   lean.fill(0, table, table + count * ENTRY_BYTES);
   for (const [index, { entry }] of kept.entries()) entry.copy(lean, table + index * ENTRY_BYTES);
@@ -54,7 +60,10 @@ function itemOf(name: string): string {
 function isOfOthers(item: string): boolean {
   const [folder, file] = item.includes("/") ? item.split("/") : ["", item];
   const [stem = "", kind = ""] = (file ?? "").split(".");
-  if (SHARED.includes(stem) || IS_ENGLISH.test(stem)) return false;
+  if (UNREACHABLE.test(item)) return true;
+  // Where it is spoken, English has dates of its own. Its names fall back to those of the language.
+  if (SHARED.includes(stem) || (folder === "" ? IS_ENGLISH.test(stem) : stem === "en"))
+    return false;
   // Words of Chinese, Japanese, Thai and others are told apart by dictionaries.
   if (folder === "brkitr") return kind === "dict" || kind === "res";
   if (kind !== "res") return false;

@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { Uint8ArrayReader, Uint8ArrayWriter, ZipWriter } from "@zip.js/zip.js";
 import { deflate } from "./compress.ts";
 import { withEnglishAlone } from "./locale-data.ts";
-import type { Program } from "./musl.ts";
+import { LIBRARY_NOTICE, type Program } from "./musl.ts";
 import { DESCRIPTION, NAME, type Release, SUMMARY, sharedFiles } from "./release.ts";
 import type { Target } from "./targets.ts";
 
@@ -19,6 +19,11 @@ const DISTRIBUTION = NAME.replaceAll("-", "_");
 /** A second name, so that `uvx matrix-agents` runs the program. It takes the command beside it. */
 const ALIAS = `#!/bin/sh
 exec "$(dirname "$(readlink -f "$0")")/matrix" "$@"
+`;
+
+/** A wheel must stay small, so it has these texts once. */
+const IN_PROGRAM = `The program has the licenses of all third-party software in it, with their texts:
+run "matrix licenses".
 `;
 
 export async function wheel(
@@ -41,7 +46,8 @@ function filesOf(
   stem: string,
 ): readonly WheelFile[] {
   const info = `${stem}.dist-info`;
-  const { license, notices } = release.texts;
+  const { license } = release.texts;
+  const notices = libraries.size === 0 ? IN_PROGRAM : `${IN_PROGRAM}\n${LIBRARY_NOTICE}`;
   const lean = target.os === "linux" ? withEnglishAlone(binary) : binary;
   return [
     ...[...release.python].map(([path, body]) => ({ path, body })),

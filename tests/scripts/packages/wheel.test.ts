@@ -61,6 +61,12 @@ test("the programs of a wheel are executable, and every entry is deflated", () =
   expect(files.filter(({ mode }) => ![0o100755, 0o100644].includes(mode))).toEqual([]);
 });
 
+test("the notices of a wheel name the command that prints the licenses, and its libraries", () => {
+  const notices = textOf("matrix_agents-1.2.3.dist-info/licenses/THIRD-PARTY-NOTICES");
+  expect(notices).toContain('run "matrix licenses"');
+  expect(notices).toContain("libstdc++ and libgcc of GCC");
+});
+
 test("RECORD has hash and size of every file but itself", () => {
   const lines = files.slice(0, -1).map(({ path, body }) => {
     const hash = createHash("sha256").update(body).digest("base64url");
