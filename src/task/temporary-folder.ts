@@ -1,10 +1,12 @@
 // A folder for temporary files of this process. Where the usual place is read-only, as in hardened
-// containers, another one does.
+// containers, another one does. The name of the folder tells its process, so that the folders of
+// processes that were killed are removed when the next one makes its own there.
 
-import { mkdtemp } from "node:fs/promises";
+import { lstat, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { MatrixError, messageOf } from "../error.ts";
+import { isRunning, machineId, startTimeOf } from "../process.ts";
 
 /** Memory that every Linux process may use as files. */
 const SHARED_MEMORY = "/dev/shm";
@@ -21,7 +23,9 @@ export async function makeTemporaryFolder(
   const failures: string[] = [];
   for (const place of [...usual, ...others].filter((path) => path !== "")) {
     try {
-      return await mkdtemp(join(place, prefix));
+      const folder = await mkdtemp(join(place, `${prefix}${ownerOf(process.pid)}`));
+      await sweep(place);
+      return folder;
     } catch (cause) {
       failures.push(messageOf(cause));
     }
@@ -30,4 +34,33 @@ export async function makeTemporaryFolder(
     hint: "set TMPDIR to a folder that can be written to",
     problems: failures.map((message) => ({ message })),
   });
+}
+
+/**
+ * The machine and process of a folder, as a part of its name. A pid goes to another process one day,
+ * so the start time of the process stands beside it. Empty where the platform does not tell it.
+ */
+function ownerOf(pid: number): string {
+  const startTime = startTimeOf(pid);
+  return startTime === null ? "" : `${machine()}-${pid}-${startTime}-`;
+}
+
+const OWNED = /^matrix-[a-z-]+-([0-9a-f]{8})-(\d+)-(\d+)-[A-Za-z0-9]{6}$/;
+
+function machine(): string {
+  return machineId().slice(0, 8);
+}
+
+/** Removes the folders of this user whose processes ran on this machine and are gone. */
+async function sweep(place: string): Promise<void> {
+  const names = await readdir(place).catch(() => []);
+  const here = machine();
+  for (const name of names) {
+    const [, where, pid, startTime = ""] = OWNED.exec(name) ?? [];
+    if (where !== here || isRunning({ pid: Number(pid), startTime })) continue;
+    const path = join(place, name);
+    const found = await lstat(path).catch(() => null);
+    if (found?.isDirectory() !== true || found.uid !== process.getuid?.()) continue;
+    await rm(path, { recursive: true, force: true }).catch(() => undefined);
+  }
 }

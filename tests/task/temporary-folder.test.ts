@@ -1,9 +1,10 @@
 // Where temporary files go when the usual place is read-only.
 
 import { expect, test } from "bun:test";
-import { rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
+import { machineId, startTimeOf } from "../../src/process.ts";
 import { makeTemporaryFolder } from "../../src/task/temporary-folder.ts";
 import { withFolder } from "../parts/folder.ts";
 
@@ -39,3 +40,38 @@ test("without any place the error lists what was tried and names TMPDIR", () =>
       ],
     });
   }));
+
+test.skipIf(process.platform !== "linux")(
+  "folders of processes that are gone are removed when the next one is made, and no others",
+  () =>
+    withFolder(async (folder) => {
+      const here = machineId().slice(0, 8);
+      const dead = Bun.spawn(["true"]);
+      await dead.exited;
+      const own = startTimeOf(process.pid);
+      const parent = startTimeOf(process.ppid);
+      const gone = [
+        `matrix-x-${here}-${dead.pid}-5-aaaaaa`,
+        // The pid went to another process: to this one, which began later.
+        `matrix-some-thing-${here}-${process.pid}-${Number(own) - 1}-aaaaaa`,
+      ];
+      const kept = [
+        `matrix-x-${here}-${process.pid}-${own}-aaaaaa`,
+        `matrix-x-${here}-${process.ppid}-${parent}-aaaaaa`,
+        `matrix-x-00000000-${dead.pid}-5-aaaaaa`,
+        `matrix-x-${dead.pid}-5-aaaaaa`,
+        `other-x-${here}-${dead.pid}-5-aaaaaa`,
+        "matrix-x-aaaaaa",
+      ];
+      for (const name of [...gone, ...kept])
+        await mkdir(join(folder, name, "in"), { recursive: true });
+      const link = `matrix-x-${here}-${dead.pid}-6-aaaaaa`;
+      const target = join(folder, "target");
+      await mkdir(target);
+      await symlink(target, join(folder, link));
+      const made = await makeTemporaryFolder("matrix-x-", [], [folder]);
+      expect(basename(made)).toStartWith(`matrix-x-${here}-${process.pid}-${own}-`);
+      const names = [...kept, link, "target", basename(made)];
+      expect((await readdir(folder)).sort()).toEqual(names.sort());
+    }),
+);
