@@ -37,8 +37,8 @@ export async function makeTemporaryFolder(
 }
 
 /**
- * The machine and process of a folder, as a part of its name. A pid goes to another process one day,
- * so the start time of the process stands beside it. Empty where the platform does not tell it.
+ * The machine and process of a folder, as a part of its name. A pid goes to another process one
+ * day, so the start time of the process stands beside it. Empty where the platform has none.
  */
 function ownerOf(pid: number): string {
   const startTime = startTimeOf(pid);
