@@ -1,6 +1,7 @@
 // A copy of a built-in recipe with everything that it needs, for a folder of the user's own.
 
 import { join, relative, sep } from "node:path";
+import { carried } from "../../recipe/built-in/carried.ts";
 import { builtInRecipe } from "../../recipe/built-in/names.ts";
 import { BUILT_IN, openBuiltIn } from "../../recipe/built-in/place.ts";
 import { filesOf, readRecipeFile } from "../../recipe/files.ts";
@@ -20,7 +21,7 @@ export async function filesOfRecipe(
   run: string,
 ): Promise<ReadonlyMap<string, string>> {
   await builtInRecipe(name);
-  const { FILES } = await import("../../recipe/built-in/files.js");
+  const { FILES } = await carried();
   const top = await openBuiltIn();
   const path = join(top, "recipes", `${name}.toml`);
   const loaded = await loadRecipe(path, { env: {}, cwd: top });

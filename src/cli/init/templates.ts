@@ -1,6 +1,7 @@
 // The templates of `matrix init`: projects in two languages around one recipe. Files beside the
 // recipe belong to both languages.
 
+import { carried } from "../../recipe/built-in/carried.ts";
 import { descriptionOf } from "../../recipe/built-in/names.ts";
 import type { Language } from "../editor/editor-files.ts";
 
@@ -15,7 +16,7 @@ export interface Template {
 }
 
 export async function templates(): Promise<readonly Template[]> {
-  const { TEMPLATES } = await import("../../recipe/built-in/files.js");
+  const { TEMPLATES } = await carried();
   return [...TEMPLATES].flatMap(([path, text]) => {
     const [name = "", file] = path.slice(TOP.length).split("/");
     return file === RECIPE ? [{ name, description: descriptionOf(withoutSchema(text)) }] : [];
@@ -28,7 +29,7 @@ export async function filesOfTemplate(
   language: Language,
   run: string,
 ): Promise<ReadonlyMap<string, string>> {
-  const { TEMPLATES } = await import("../../recipe/built-in/files.js");
+  const { TEMPLATES } = await carried();
   const files = new Map<string, string>();
   for (const [path, text] of TEMPLATES) {
     const [name, ...parts] = path.slice(TOP.length).split("/");

@@ -2,6 +2,7 @@
 
 import { MatrixError } from "../../error.ts";
 import { nearestWord } from "../complaint.ts";
+import { carried } from "./carried.ts";
 
 const RECIPE = /^recipes\/([^/]+)\.toml$/;
 
@@ -14,7 +15,7 @@ export interface BuiltInRecipe {
 }
 
 export async function builtInRecipes(): Promise<readonly BuiltInRecipe[]> {
-  const { FILES } = await import("./files.js");
+  const { FILES } = await carried();
   const all = [...FILES].flatMap(([path, text]) => {
     const name = RECIPE.exec(path)?.[1];
     return name === undefined ? [] : [{ name, description: descriptionOf(text), text }];

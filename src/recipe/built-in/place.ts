@@ -13,6 +13,7 @@ import { dirname, join, sep } from "node:path";
 import { MatrixError } from "../../error.ts";
 import { makeOwnFolder, OWN_FOLDER } from "../../task/own-files.ts";
 import { makeTemporaryFolder } from "../../task/temporary-folder.ts";
+import { carried } from "./carried.ts";
 
 export const BUILT_IN = "built-in:";
 const HASH_CHARS = 12;
@@ -33,7 +34,7 @@ export function openBuiltIn(): Promise<string> {
 }
 
 async function open(): Promise<string> {
-  const { FILES } = await import("./files.js");
+  const { FILES } = await carried();
   folder = await writeBuiltIn(FILES, cacheFolder(process.env));
   return folder;
 }
