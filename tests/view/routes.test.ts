@@ -1,8 +1,10 @@
 // The routes of the web page, each over run directories on the disk.
 
 import { expect, test } from "bun:test";
+import { createHash } from "node:crypto";
 import { appendFile, mkdir, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { JsonObject } from "../../src/task/json.ts";
 import type {
   AgreementAnswer,
   Annotated,
@@ -264,6 +266,47 @@ test("a prompt that reads the state, or whose file has changed, says why it is m
       expect([system, prompt]).toEqual([null, null]);
       expect(problem).toContain(`${file} has changed since the run was made`);
       expect(problem).toContain("records keep no state");
+    });
+  }));
+
+test("attachments of a row are listed and served by their hash, and addresses elsewhere are not", () =>
+  withFolder(async (folder) => {
+    const png = Buffer.from(
+      "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII=",
+      "base64",
+    );
+    const hash = createHash("sha256").update(png).digest("hex");
+    const files = join(folder, "files");
+    await mkdir(files);
+    await writeFile(join(files, "one.png"), png);
+    await writeFile(join(folder, "secret.png"), png);
+    const attachments = ["row.images"];
+    const roles = {
+      ...(DIALOGUE["roles"] as JsonObject),
+      student: { agent: "llm", model: "m", attachments, attachment_folder: files },
+    };
+    const elsewhere = "https://example.org/x.png";
+    const row = (...images: string[]) => ({ images });
+    await writeRun(join(folder, "runs/one"), { ...DIALOGUE, roles }, [
+      made("a", { row: row("one.png", png.toString("base64"), elsewhere) }),
+      made("b", { row: row("../secret.png") }),
+    ]);
+    await withServer([join(folder, "runs")], async ({ json, get, key }) => {
+      const run = `/runs/${await key("one")}`;
+      const { attachments: listed, attachmentProblem } = await json<RecordAnswer>(
+        `${run}/records/a/0`,
+      );
+      const own = { role: "student", kind: "image" as const };
+      const inline = { ...own, hash, type: "image/png", bytes: png.length, url: null };
+      const linked = { ...own, hash: null, type: null, bytes: null, url: elsewhere };
+      expect([listed, attachmentProblem]).toEqual([[inline, inline, linked], null]);
+      const served = await get(`/api${run}/records/a/0/attachments/${hash}`);
+      expect(served.headers.get("content-type")).toBe("image/png");
+      expect(Buffer.from(await served.arrayBuffer()).equals(png)).toBeTrue();
+      const outside = await json<RecordAnswer>(`${run}/records/b/0`);
+      expect(outside.attachments).toEqual([]);
+      expect(outside.attachmentProblem).toContain("leads out of");
+      expect((await get(`/api${run}/records/b/0/attachments/${hash}`)).status).toBe(404);
     });
   }));
 

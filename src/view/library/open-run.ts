@@ -16,8 +16,9 @@ import type { RunTable } from "../table/run-table.ts";
 import type { FoundRun } from "./find-runs.ts";
 import { LooseFile } from "./loose-file.ts";
 
-/** A table is looked at again after this long. */
+/** A table is looked at again after this long, and after longer for each record that it has. */
 const FRESH_MS = 500;
+const FRESH_MS_OF_RECORD = 0.01;
 
 export class OpenRun {
   readonly found: FoundRun;
@@ -64,7 +65,8 @@ export class OpenRun {
    * the answer is null while the run is opened for the first time.
    */
   async table(waitMs: number | null = null): Promise<RunTable | null> {
-    if (performance.now() - this.#lookedAt > FRESH_MS)
+    const freshMs = FRESH_MS + FRESH_MS_OF_RECORD * (this.#table?.size ?? 0);
+    if (performance.now() - this.#lookedAt > freshMs)
       this.#looking ??= this.#look().finally(() => {
         this.#looking = null;
         this.#lookedAt = performance.now();

@@ -121,3 +121,33 @@ test("a folder in the place of the file is refused", () =>
       code: "storage_failed",
     });
   }));
+
+test("a server that is killed at any moment loses no line that it has acknowledged", () =>
+  withFolder(async (folder) => {
+    const source = new URL("../../../src/records/annotations/annotation-file.ts", import.meta.url);
+    const script = `
+      const { AnnotationFile } = await import(${JSON.stringify(source.href)});
+      const file = new AnnotationFile(${JSON.stringify(folder)});
+      for (let n = 0; ; n++) {
+        const id = process.argv[1] + n;
+        await file.append([{ at: "", who: "ann", id, trial: 0, attempt: 1, verdict: "accepted" }]);
+        process.stdout.write(id + "\\n");
+      }`;
+    const servers = ["a", "b"].map((name) =>
+      Bun.spawn([process.execPath, "-e", script, name], { stdout: "pipe", stderr: "inherit" }),
+    );
+    const acknowledged = await Promise.all(
+      servers.map(async (server) => {
+        let text = "";
+        for await (const chunk of server.stdout) {
+          text += Buffer.from(chunk).toString();
+          // The rest of what it wrote is read after its end.
+          if (text.length > 100) server.kill("SIGKILL");
+        }
+        return text.split("\n").slice(0, -1);
+      }),
+    );
+    const kept = new Set([...(await new AnnotationFile(folder).read())].map(({ id }) => id));
+    expect(acknowledged.every((ids) => ids.length > 10)).toBeTrue();
+    expect(acknowledged.flat().filter((id) => !kept.has(id))).toEqual([]);
+  }));
