@@ -76,6 +76,7 @@ import dataclasses
 import datetime
 import decimal
 import enum
+import importlib
 import importlib.util
 import inspect
 import io
@@ -894,8 +895,8 @@ def _marked(kind: str, module: str) -> _Mark:
 
 def _graph_in(module: types.ModuleType, told: Dict[str, Json]) -> Any:
     """The rule of a graph of LangGraph, which the file exports by a name."""
-    import matrix_graph
-
+    # It lies beside this file where an interpreter runs, and is no part of a wheel.
+    matrix_graph: Any = importlib.import_module("matrix_graph")
     graph = told["graph"]
     names = [graph["name"]] if graph["name"] != "default" else ["graph", "build"]
     found = [name for name in names if hasattr(module, name)]
