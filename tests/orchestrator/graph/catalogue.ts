@@ -4,7 +4,9 @@
 import { AIMessage, HumanMessage, RemoveMessage } from "@langchain/core/messages";
 import {
   Annotation,
+  BaseChannel,
   Command,
+  EmptyChannelError,
   END,
   MessagesAnnotation,
   Overwrite,
@@ -54,6 +56,34 @@ function team() {
     .addEdge("lead", "left")
     .addEdge("lead", "right")
     .compile();
+}
+
+/** A channel that keeps its value for one step. */
+class Once extends BaseChannel<string> {
+  override lc_graph_name = "Once";
+  value: string[] = [];
+
+  override fromCheckpoint(saved?: string): this {
+    const made = new Once();
+    if (saved !== undefined) made.value = [saved];
+    return made as this;
+  }
+  override update(values: string[]): boolean {
+    const had = this.value.length > 0;
+    this.value = values.slice(-1);
+    return had || values.length > 0;
+  }
+  override get(): string {
+    const [value] = this.value;
+    if (value === undefined) throw new EmptyChannelError();
+    return value;
+  }
+  override checkpoint(): string {
+    return this.get();
+  }
+  override isAvailable(): boolean {
+    return this.value.length > 0;
+  }
 }
 
 const Inner = Annotation.Root({ topic: Annotation<string>, found: Annotation<string[]> });
@@ -432,6 +462,27 @@ export const CATALOGUE: Readonly<Record<string, Entry>> = {
         .addEdge(START, "a")
         .addEdge(START, "b")
         .compile(),
+  },
+  "a channel that keeps its value for one step": {
+    build: () => {
+      const Brief = Annotation.Root({ once: () => new Once(), trail: State.spec.trail } as never);
+      const note = (state: object) => ({ trail: [`${(state as { once?: string }).once}`] });
+      return (
+        new StateGraph(Brief as unknown as typeof State) as unknown as StateGraph<
+          S,
+          S,
+          Partial<S>,
+          string
+        >
+      )
+        .addNode("a", (() => ({ once: "here" })) as never)
+        .addNode("b", note as never)
+        .addNode("c", note as never)
+        .addEdge(START, "a")
+        .addEdge("a", "b")
+        .addEdge("b", "c")
+        .compile();
+    },
   },
   "nothing at all": {
     build: () =>

@@ -4,7 +4,7 @@ import { expect, test } from "bun:test";
 import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { MatrixError } from "../../../src/error.ts";
-import type { RemoteOrchestrator } from "../../../src/orchestrator/contract.ts";
+import type { Done, RemoteOrchestrator } from "../../../src/orchestrator/contract.ts";
 import { createPythonGraph } from "../../../src/orchestrator/graph/python-graph.ts";
 import { PythonFiles } from "../../../src/python/files.ts";
 import type { JsonObject } from "../../../src/task/json.ts";
@@ -307,4 +307,22 @@ def build():
       expect((await readdir(folder)).filter((name) => roles.includes(name))).toHaveLength(3);
     });
   },
+);
+
+test.if(langgraphPython !== null)(
+  "a missing answer in a branch of a graph in Python ends the task with its reason",
+  () =>
+    withFolder(async (folder) => {
+      const source = `
+def build():
+    graph = two()
+    graph.add_edge(START, "b")
+    return graph.compile()
+`;
+      const { join } = await open(folder, source);
+      const missing: Done = { done: "cut", score: null, outcome: { role: "b" } };
+      const context = { row: {}, id: "7", trial: 2, seed: 11, role: null, history: [] };
+      expect(await join?.({}, [null, null], context)).toBeNull();
+      expect(await join?.({}, [null, missing], context)).toEqual(missing);
+    }),
 );
