@@ -89,3 +89,21 @@ test("nothing is told while nothing changes, and what the driver tells is a chan
     driver = { ...DRIVER, inFlight: 4 };
     expect((await feed.next())?.driver?.inFlight).toBe(4);
   }));
+
+test("a run that has ended has no time left, whatever its rate was", () =>
+  withLiveRun(async (feedOf, append, directory) => {
+    let now = 0;
+    const feed = await feedOf(null, () => now);
+    await feed.next();
+    await append("c");
+    const path = join(directory, "manifest.json");
+    const manifest = JSON.parse(await readFile(path, "utf8")) as object;
+    await writeFile(path, JSON.stringify({ ...manifest, state: "complete" }));
+    now = 1000;
+    let live = await feed.next();
+    await until(async () => {
+      live = (await feed.next()) ?? live;
+      return live?.card.counts.ok === 2 && live.card.state === "complete";
+    }, "the feed has seen the end");
+    expect(live).toMatchObject({ perSecond: 1, leftMs: null });
+  }));

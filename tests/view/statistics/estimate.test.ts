@@ -18,13 +18,14 @@ async function meansOf(rows: readonly Row[]): Promise<ReturnType<typeof rowMeans
 test("trials of a row are one observation, their mean, and rows without a score are none", async () => {
   const means = await meansOf([
     { id: "a", score: 1 },
-    { id: "b", score: 0.5 },
+    { id: "b", score: 0.25 },
     { id: "a", trial: 1, score: 0 },
-    { id: "a", trial: 2, score: 0.5 },
+    { id: "a", trial: 2, score: 0 },
+    { id: "a", trial: 3, score: 0 },
     { id: "c" },
   ]);
-  expect(means.count).toBe(4);
-  expect([...means.means].sort()).toEqual([0.5, 0.5]);
+  expect(means.count).toBe(5);
+  expect([...means.means].sort()).toEqual([0.25, 0.25]);
   expect([...means.places].sort()).toEqual([0, 1]);
   expect([...means.keys]).toEqual([...means.keys].sort((a, b) => a - b));
 });
