@@ -3,12 +3,12 @@ import { highlight } from "../../../src/view/page/text/highlight.ts";
 import type { TextNode } from "../../../src/view/page/text/kit.ts";
 import { markdown } from "../../../src/view/page/text/markdown.ts";
 
-/** Nodes in short: tags with what they hold, `$…$` for formulas and backticks for code. */
+/** Nodes in short: tags with what they hold, `⟦…⟧` for formulas and backticks for code. */
 function short(nodes: readonly TextNode[]): string {
   return nodes
     .map((node) => {
       if (typeof node === "string") return node;
-      if (node.kind === "math") return node.display ? `$$${node.tex}$$` : `$${node.tex}$`;
+      if (node.kind === "math") return node.display ? `⟦⟦${node.tex}⟧⟧` : `⟦${node.tex}⟧`;
       if (node.kind === "code") return `\`${node.language}:${node.code}\``;
       if (node.kind === "image") return `!(${node.alt},${node.address})`;
       const { tag, className, href, start, children } = node;
@@ -56,12 +56,12 @@ test("code keeps its language and its text", () => {
 });
 
 test("formulas are found in every way that models write them", () => {
-  expect(shown("a $x^2$ b")).toBe("<p>a $x^2$ b</>");
-  expect(shown("a \\(x\\) b")).toBe("<p>a $x$ b</>");
-  expect(shown("\\[x\n+y\\]")).toBe("<p>$$x\n+y$$</>");
-  expect(shown("$$\nx\n$$")).toBe("<p>$$x$$</>");
-  expect(shown("\\begin{align}a\\end{align}")).toBe("<p>$$\\begin{align}a\\end{align}$$</>");
-  expect(shown("$a\\$b$")).toBe("<p>$a\\$b$</>");
+  expect(shown("a $x^2$ b")).toBe("<p>a ⟦x^2⟧ b</>");
+  expect(shown("a \\(x\\) b")).toBe("<p>a ⟦x⟧ b</>");
+  expect(shown("\\[x\n+y\\]")).toBe("<p>⟦⟦x\n+y⟧⟧</>");
+  expect(shown("$$\nx\n$$")).toBe("<p>⟦⟦x⟧⟧</>");
+  expect(shown("\\begin{align}a\\end{align}")).toBe("<p>⟦⟦\\begin{align}a\\end{align}⟧⟧</>");
+  expect(shown("$a\\$b$")).toBe("<p>⟦a\\$b⟧</>");
 });
 
 test("money, and dollars without an end, are no formulas", () => {
