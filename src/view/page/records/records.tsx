@@ -132,7 +132,7 @@ function ScanLine({ pages }: { readonly pages: RecordPages }) {
       )}
       {errors > 0 && (
         <span class="muted">
-          the expression could not be evaluated on {plural(errors, "record")}
+          The expression could not be evaluated on {plural(errors, "record")}.
         </span>
       )}
     </div>

@@ -181,7 +181,7 @@ function Delta({
     <div class="card">
       <h3 class="card-title">Δ {title}</h3>
       {difference === null ? (
-        <p class="muted">no row has it in both runs</p>
+        <p class="muted">No row has this value in both runs.</p>
       ) : (
         <>
           <Interval
@@ -191,8 +191,8 @@ function Delta({
           />
           <p class="muted small">
             {isSure(difference)
-              ? "the interval leaves out zero"
-              : "the interval holds zero: no clear difference"}
+              ? "The interval excludes zero."
+              : "The interval includes zero: no clear difference."}
             , {plural(difference.rows, "row")}
           </p>
         </>
@@ -247,7 +247,7 @@ function Flips({
     <div class="card">
       <h3 class="card-title">Rows that changed</h3>
       {changed === 0 ? (
-        <p class="muted">no row changed its score</p>
+        <p class="muted">No row changed its score.</p>
       ) : (
         // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keys.
         <div class="scroll-y" tabIndex={0}>
@@ -275,7 +275,7 @@ function Flips({
         </div>
       )}
       {flips.up + flips.down > changed && (
-        <p class="muted small">the {count(changed)} largest changes</p>
+        <p class="muted small">The {count(changed)} largest changes.</p>
       )}
     </div>
   );
@@ -314,7 +314,7 @@ function RecipeChanges({ pair: { recipe } }: { readonly pair: ComparePair }) {
     <div class="card">
       <h3 class="card-title">Recipe</h3>
       {recipe.length === 0 ? (
-        <p class="muted">the resolved recipes are the same</p>
+        <p class="muted">The resolved recipes are the same.</p>
       ) : (
         <dl class="changes">
           {recipe.map((change) => (

@@ -61,8 +61,8 @@ function Runs({ answer }: { readonly answer: RunsAnswer }) {
     return (
       <Empty title="There are no runs here yet">
         <p>
-          Start one with <code>matrix drive coral</code>, and reload this page. It also shows files
-          of records: <code>matrix view FILE.jsonl</code>
+          Start one with <code>matrix drive coral</code>, and reload this page. To see a file of
+          records, run <code>matrix view FILE.jsonl</code>.
         </p>
       </Empty>
     );
@@ -77,7 +77,7 @@ function Runs({ answer }: { readonly answer: RunsAnswer }) {
         <Note>{plural(answer.left, "folder")} were not looked into: name a folder below.</Note>
       )}
       <RunTable runs={runs} chosen={chosen} choose={choose} at={at} />
-      {runs.length === 0 && <Empty title="No run has this in its name, path or models" />}
+      {runs.length === 0 && <Empty title="No run has this text in its name, path or models" />}
       <CompareBar runs={answer.runs} chosen={chosen} />
     </>
   );
@@ -281,7 +281,7 @@ function CompareBar({
           </span>
         ))}
       </span>
-      {!isEnough && <span class="muted">choose another run to compare with</span>}
+      {!isEnough && <span class="muted">Choose another run to compare with.</span>}
       <button type="button" class="button" onClick={() => setQuery({ choose: "" })}>
         Clear
       </button>

@@ -16,8 +16,8 @@ interface Props {
 export function LiveTab({ live, card, isConnected }: Props) {
   if (card.state !== "running")
     return (
-      <Empty title="This run does not go on now" icon="pause">
-        It is {card.state}.
+      <Empty title="This run is not live" icon="pause">
+        Its state is {card.state}.
       </Empty>
     );
   if (live === null) return <Skeleton />;
@@ -76,7 +76,7 @@ function Progress({ live, card }: { readonly live: Live; readonly card: RunCard 
 function Driver({ driver }: { readonly driver: LiveDriver }) {
   return (
     <>
-      {driver.stopping && <Note>The run is stopping: what is in flight comes to its end.</Note>}
+      {driver.stopping && <Note>The run is stopping. It finishes the tasks in flight first.</Note>}
       {driver.waitedFor.length > 0 && (
         <Note>Requests wait for {driver.waitedFor.map(visibleText).join(", ")}.</Note>
       )}
@@ -167,7 +167,7 @@ const HOST_ICONS = { alive: "check", leaving: "pause", gone: "cross" } as const;
 const HOST_TONES = { alive: "ok", leaving: "warn", gone: "failed" } as const;
 
 function Hosts({ hosts }: { readonly hosts: readonly LiveHost[] }) {
-  if (hosts.length === 0) return <p class="muted">the driver runs every role itself</p>;
+  if (hosts.length === 0) return <p class="muted">The driver runs every role itself.</p>;
   return (
     <table class="table">
       <thead>
@@ -216,8 +216,8 @@ function Models({
     return (
       <p class="muted">
         {hasHosts
-          ? "the hosts ask the models, and do not tell of them here"
-          : "no endpoint of a model has been asked yet"}
+          ? "The hosts ask the models. This page shows only requests of the driver."
+          : "No model has been asked yet."}
       </p>
     );
   return (

@@ -108,7 +108,7 @@ function Accounting({ answer, card, run }: Props) {
       </div>
       <CountsBar counts={card.counts} expected={card.expected} />
       {answer.superseded > 0 && (
-        <p class="muted small">{count(answer.superseded)} older records were replaced by retries</p>
+        <p class="muted small">Retries replaced {count(answer.superseded)} older records.</p>
       )}
     </section>
   );

@@ -20,7 +20,7 @@ export function PeopleTab({ run, answer }: { readonly run: string; readonly answ
           <Empty title="Nobody has judged a record of this run yet" icon="person">
             <p>
               Open a record and press <kbd>a</kbd> to accept it, <kbd>x</kbd> to reject it or{" "}
-              <kbd>c</kbd> to write a comment. What you say is kept in{" "}
+              <kbd>c</kbd> to write a comment. The server keeps your judgement in{" "}
               <code>annotations.jsonl</code>.
             </p>
           </Empty>
@@ -54,7 +54,7 @@ function People({ run, said, answer }: PeopleProps) {
         <section class="card" aria-label="Labels">
           <h2 class="card-title">Labels</h2>
           {answer.labels.length === 0 ? (
-            <p class="muted">no labels yet</p>
+            <p class="muted">There are no labels yet.</p>
           ) : (
             <Shares
               counts={answer.labels}
@@ -67,7 +67,7 @@ function People({ run, said, answer }: PeopleProps) {
         <div class="card-head">
           <h2 class="card-title">Agreement</h2>
           <label class="field field-small">
-            accepted means a score of at least
+            Minimum score of an accepted record
             <input
               type="number"
               step="0.1"
@@ -126,7 +126,9 @@ function ByPerson({ said }: { readonly said: AnnotationsAnswer }) {
 
 function AgreementTable({ lines }: { readonly lines: readonly Agreement[] }) {
   if (lines.length === 0)
-    return <p class="muted">no two people have judged the same record, and no score is there</p>;
+    return (
+      <p class="muted">No two people have judged the same record, and no record has a score.</p>
+    );
   return (
     <table class="table">
       <thead>
@@ -139,7 +141,7 @@ function AgreementTable({ lines }: { readonly lines: readonly Agreement[] }) {
             Agree
           </th>
           <th scope="col" class="right">
-            <abbr title="Cohen's kappa: 1 is full agreement, 0 is that of chance">κ</abbr>
+            <abbr title="Cohen's kappa: 1 is full agreement, 0 is the agreement of chance">κ</abbr>
           </th>
           <th scope="col" class="right">
             Both accept
@@ -197,7 +199,7 @@ function Latest({ run, said }: { readonly run: string; readonly said: Annotation
           <span class="latest-comment">{visibleText(one.comment)}</span>
           <span class="muted small">
             {visibleText(one.who)}, {age(one.at, now)}
-            {one.stale && ", of a record that was replaced"}
+            {one.stale && ", about a record that a retry replaced"}
           </span>
         </li>
       ))}

@@ -45,7 +45,8 @@ export function createBundleSource(): Source {
       return JSON.stringify(manifest?.["recipe"] ?? {}, null, 2);
     },
     annotations: () => Promise.resolve({ annotations: [], people: [], broken: 0 }),
-    annotate: () => unknown("A bundle cannot be written to."),
+    annotate: () =>
+      unknown("A bundle takes no judgements. Open the run itself with `matrix view`."),
     agreement: (_key, threshold) => Promise.resolve({ people: [], score: [], threshold }),
     live: (_key, watcher) => {
       watcher.connected(false);

@@ -116,7 +116,10 @@ function scan(address: string, watcher: ScanWatcher): () => void {
   const control = new AbortController();
   void readScan(address, watcher, control.signal).catch((problem: unknown) => {
     if (control.signal.aborted) return;
-    const words = problem instanceof SourceError ? problem.message : "The search was cut off.";
+    const words =
+      problem instanceof SourceError
+        ? problem.message
+        : "The connection broke before the search was complete.";
     watcher.progress({
       ...{ state: "failed", read: 0, total: 0, matched: 0, errors: 0 },
       problem: words,

@@ -106,7 +106,7 @@ function Formula({ tex, display }: { readonly tex: string; readonly display: boo
 function ForeignImage({ address, alt }: { readonly address: string; readonly alt: string }) {
   const shownAddress = address.startsWith("data:") ? `${address.slice(0, 40)}…` : address;
   return (
-    <span class="foreign-image" title="The page loads no images from elsewhere">
+    <span class="foreign-image" title="The page loads no images from other servers">
       <Icon name="image" size={14} />
       <span>
         {alt !== "" && <Visible text={`${alt} `} />}

@@ -15,7 +15,7 @@ export function ChatImage({ part }: { readonly part: Json }) {
   if (address === null) return <JsonTree value={part} open={1} />;
   if (OWN_IMAGE.test(address)) return <img class="chat-image" src={address} alt="in the message" />;
   return (
-    <span class="foreign-image" title="The page loads no images from elsewhere">
+    <span class="foreign-image" title="The page loads no images from other servers">
       <Icon name="image" size={14} />
       <span class="muted">{visibleText(address.slice(0, 200))}</span>
     </span>

@@ -84,7 +84,7 @@ function Attached({
   const note = `for ${role}${attachment.bytes === null ? "" : `, ${bytes(attachment.bytes)}`}`;
   if (hash === null)
     return (
-      <span class="foreign-image" title="The page loads no images from elsewhere">
+      <span class="foreign-image" title="The page loads no images from other servers">
         <Icon name="image" size={14} />
         <span class="muted">{visibleText(url ?? "")}</span>
       </span>

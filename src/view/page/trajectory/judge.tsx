@@ -196,7 +196,7 @@ function Others({ others }: { readonly others: readonly Annotation[] }) {
             </span>
           ))}
           {one.comment !== "" && <p class="others-comment">{visibleText(one.comment)}</p>}
-          {one.stale && <p class="muted small">of a record that was replaced since</p>}
+          {one.stale && <p class="muted small">This is about a record that a retry replaced.</p>}
         </li>
       ))}
     </ul>

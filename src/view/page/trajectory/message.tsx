@@ -84,7 +84,7 @@ function Clipped({ at, chars, text }: ClippedProps) {
           Save all of it
         </button>
       )}
-      <span role="status">{state === "failed" ? "It could not be read." : ""}</span>
+      <span role="status">{state === "failed" ? "The rest could not be read." : ""}</span>
     </p>
   );
 }

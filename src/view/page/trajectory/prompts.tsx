@@ -62,7 +62,7 @@ function Shown({ answer, plain }: { readonly answer: PromptsAnswer; readonly pla
         </>
       )}
       {system === null && prompt === null && tools.length === 0 && problem === null && (
-        <p class="muted">This step was sent no prompt of its own.</p>
+        <p class="muted">This step had no prompt of its own.</p>
       )}
     </>
   );

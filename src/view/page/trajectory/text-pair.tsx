@@ -29,7 +29,7 @@ export function TextPair({ a, b, roles, colours, index }: Props) {
         return (
           <div key={side} class="pair-side" style={{ "--role": colour }}>
             {text === null ? (
-              <p class="muted small">no step {index}</p>
+              <p class="muted small">This trial has no step {index}.</p>
             ) : (
               <>
                 <p class="pair-role">
