@@ -146,7 +146,7 @@ function compile(): void {
   bytesInJson = finderOf(new Map(bytes))?.any ?? null;
 }
 
-/** Longer forms come first, because one may contain another. */
+/** An expression that finds all forms. Long forms come first, because one may contain another. */
 function finderOf(
   forms: ReadonlyMap<string, string>,
   wrap = (pattern: string) => pattern,

@@ -200,7 +200,7 @@ export function startWatchThread(data: unknown): { stop(): void } {
 
 /** The C library with glibc, with musl, and on macOS. */
 const LIBC = ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1", "libSystem.B.dylib"];
-/** More bytes than a `struct sigaction` has on any system. */
+/** Bytes of a buffer for a `struct sigaction`, which is smaller on every system. */
 const SIGACTION_BYTES = 512;
 
 /**

@@ -8,7 +8,7 @@ import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import type { Hop } from "../task/task.ts";
 
 const FIRST_ID = "call_0";
-/** Only so many digits at the end of an id are counted up. */
+/** An id in two parts: its text, and up to nine digits at its end, which are counted up. */
 const ENDING = /^(.*?)(\d{0,9})$/s;
 
 /** The answer with ids that neither the conversation nor the history has. */

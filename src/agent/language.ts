@@ -9,7 +9,9 @@ import type { Agent } from "./contract.ts";
 
 /** Characters of a text that eld reads before it decides. */
 const WINDOW_CHARS = 350;
-/** More windows do not judge a page better, as measured on pages of 600 to 12,000 characters. */
+/**
+ * Windows of a page that are judged. More judge no better: measured on 600 to 12,000 characters.
+ */
 const WINDOWS_MAX = 16;
 const TEXT = "row.text";
 

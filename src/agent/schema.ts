@@ -10,7 +10,10 @@ import { boundSchema, PATTERN_FORMAT } from "./bounded-schema.ts";
 const PROBLEMS_SHOWN = 3;
 /** Python reads no whole number of more digits, and refuses the file that has one. */
 const NUMBER_CHARS_MAX = 4300;
-/** Longer texts are told their first problem alone: a list of all may be larger than memory. */
+/**
+ * Characters of a text whose problems are all listed. A longer text gets its first problem alone,
+ * because a list of all may be larger than memory.
+ */
 const EXPLAINED_CHARS_MAX = 2 ** 20;
 
 export type Checked =

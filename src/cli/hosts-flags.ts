@@ -14,7 +14,10 @@ export interface HostsFlags {
   readonly patience: string;
 }
 
-/** Null when no flag asks for hosts, so that the driver hosts every role. Fails with `usage`. */
+/**
+ * The hosts that the flags ask for; null when they ask for none, so that the driver hosts every
+ * role. Fails with `usage`.
+ */
 export function parseHosts(flags: HostsFlags): HostsSettings | null {
   const { workers, listen, advertise, insecure = false, patience } = flags;
   if (workers !== undefined && workers < 1) throw new MatrixError("usage", "--workers: at least 1");

@@ -90,7 +90,7 @@ async function bundle(
   }
 }
 
-/** Without an address, a port that is taken is no reason to fail. */
+/** Starts the server. Without `--listen`, it takes another port where the usual one is taken. */
 async function start(places: readonly string[], flags: ViewFlags): Promise<ViewServer> {
   const options = {
     ...{ places, cwd: process.cwd(), page: await loadPage(), token: createToken() },

@@ -59,7 +59,7 @@ async function* unbzip2(bytes: Readable): AsyncGenerator<Buffer> {
   let bits: BitReader | null = null;
   /** In units of 100 kB; 0 before the header of a stream. */
   let level = 0;
-  /** Null between two streams. */
+  /** The checksum of the stream so far; null between two streams. */
   let checksum: number | null = null;
   const left = (): number => came - (bits?.bytesRead ?? 0);
   const next = (bits: BitReader): Buffer => {
@@ -90,7 +90,7 @@ async function* unbzip2(bytes: Readable): AsyncGenerator<Buffer> {
   if (checksum !== null) endsWithinBlock();
 }
 
-/** More than a block has beside its data. */
+/** Bytes that a block may have beside its data, rounded up. */
 const BZIP2_HEADER_BYTES = 25_000;
 
 function endsWithinBlock(): never {

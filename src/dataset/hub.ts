@@ -16,7 +16,7 @@ import { type HubAccess, hubAccess } from "./hub-access.ts";
 import { CARD_FILES, parseCard } from "./layout/card.ts";
 import { chooseFiles } from "./layout/choose.ts";
 
-/** The hub lists 1000 files a page, and recommends at most 100,000 files for a dataset. */
+/** Bytes of an answer of the hub, which lists 1000 files a page. */
 const JSON_BYTES_MAX = 64 * 2 ** 20;
 const PAGES_MAX = 2000;
 const FILES_MAX = 1_000_000;

@@ -3,7 +3,7 @@
 
 type Label = ConstructorParameters<typeof TextDecoder>[0];
 
-/** No encoding has a longer character. */
+/** Bytes of the longest character in any encoding. */
 const CHARACTER_BYTES_MAX = 8;
 
 /** An error with the line at which it stands, from 1. */

@@ -152,7 +152,7 @@ export class Sink {
   }
 }
 
-/** Spoilt bytes of a host are in no record. */
+/** The line of a record. It never has bytes that a host has spoilt. */
 function lineOf(
   end: EndMessage,
   head: RecordHead,

@@ -7,7 +7,7 @@ import type { TrajectoryRecord } from "../task/record.ts";
 
 /** An expression that a flag gave. */
 export interface FlagExpression {
-  /** As on the command line, such as `--filter`. */
+  /** The flag as it stands on the command line, such as `--filter`. */
   readonly flag: string;
   readonly expression: Expression;
   /** Advice on rows that lack a field. */

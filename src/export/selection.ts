@@ -99,12 +99,12 @@ function passes(expression: Expression, record: TrajectoryRecord): boolean {
   return evaluated({ flag: "--filter", expression, hint }, record) === true;
 }
 
-/** Everything that an example teaches. */
+/** The text of all that an example teaches. */
 function textOf({ turns, tools }: Conversation): string {
   return JSON.stringify([turns.map((turn) => [taughtBy(turn), turn.trained]), tools]);
 }
 
-/** Everything that a turn says. Ids of calls are left out, because they are random. */
+/** The text of all that a turn says. Ids of calls are left out, because they are random. */
 export function taughtBy(turn: Turn): string {
   const { role, content, reasoning_content: reasoning, tool_calls: calls, media } = turn;
   const called = calls?.map(({ function: call }) => call);

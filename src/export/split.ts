@@ -13,7 +13,7 @@ export interface Split {
 /** One split with all rows. */
 export const WHOLE: readonly Split[] = [{ name: "train", share: 1 }];
 
-/** Not the salt of any other number that is derived from ids. */
+/** The salt of splits. It differs from that of every other number that is derived from ids. */
 const SALT = 0x2545f491;
 const ROUNDING = 1e-9;
 

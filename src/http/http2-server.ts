@@ -9,7 +9,7 @@ import { Http2Exchange } from "./http2-exchange.ts";
 
 /** Bytes on their way that were not read yet: of one stream, and of all streams of a session. */
 export const WINDOW_BYTES = 4 * 2 ** 20;
-/** With less, Bun and Node.js open no stream while large bodies wait to be sent. */
+/** Memory of a session. With less, Bun and Node.js open no stream while large bodies wait. */
 export const SESSION_MEGABYTES_MAX = 1024;
 const STREAMS_MAX = 256;
 const HEADER_BYTES_MAX = 8192;

@@ -15,7 +15,7 @@ const VALIDITY = { notBefore: new Date("2020-01-01"), notAfter: new Date("2120-0
 /** The order of P-256. */
 const ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;
 
-/** All fields are PEM. */
+/** A certificate, its key and its authority, in PEM. */
 export interface TlsIdentity {
   /** The certificate that a client trusts. */
   readonly ca: string;

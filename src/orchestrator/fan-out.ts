@@ -7,7 +7,7 @@ import { isUnanswered } from "../task/task.ts";
 import { done, fork, type Orchestrator, type Route, type RouteContext, to } from "./contract.ts";
 import { compileOptional, outcomeOf, scoreOf, variablesOf } from "./results.ts";
 
-/** Null in a branch. In the task itself, the index of the role of `after` that acts. */
+/** The index of the role of `after` that acts; null in a branch. */
 type State = number | null;
 
 export function createFanOut({

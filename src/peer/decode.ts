@@ -79,7 +79,7 @@ export function decodeAnswer(body: Uint8Array): Answer {
   };
 }
 
-/** Null when the first part of the task is not known here. */
+/** The message of a parcel; null when this process does not know the first part of the task. */
 function decodeParcel(fields: readonly unknown[], find: FindKnown, now: number): Parcel | null {
   const seq = count(fields[PARCEL.seq]);
   const crashes = count(fields[PARCEL.crashes]);

@@ -22,7 +22,7 @@ const PARCELS_MAX = 512;
 const BATCH_BYTES = 8 * 2 ** 20;
 /** A peer that does not answer for this long may be dead; the driver finds that out. */
 const TIMEOUT_MS = 10_000;
-/** For `Encoding.above`: nothing of a task is left out. */
+/** A value of `Encoding.above` that leaves out nothing of a task. */
 const WHOLE = Number.POSITIVE_INFINITY;
 
 export interface LinksOptions {

@@ -11,7 +11,7 @@ import { recipeSchema } from "./schema/schema.ts";
 
 export interface Difference {
   readonly key: string;
-  /** As written; undefined where the recipe does not set the key. */
+  /** The value as written; undefined where the recipe does not set the key. */
   readonly before: Json | undefined;
   readonly now: Json | undefined;
   readonly kind: "free" | "grows" | "shrinks" | "conflict";

@@ -7,7 +7,7 @@ const INTERPRETERS: Readonly<Record<string, readonly string[]>> = {
   ".sh": ["/bin/sh"],
 };
 
-/** Null for an ending without a known interpreter. */
+/** The command that runs a file, by its ending; null for an ending without a known interpreter. */
 export function interpreterOf(path: string): readonly string[] | null {
   const ending = /\.[^./]+$/.exec(path)?.[0] ?? "";
   return INTERPRETERS[ending] ?? null;

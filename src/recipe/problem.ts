@@ -40,7 +40,7 @@ export interface ShownProblem {
 
 /** Places that are named of a problem that is found at many. */
 const PLACES_SHOWN = 5;
-/** Fewer problems than this are shown one by one, although they are alike. */
+/** Problems that must be alike before they are shown as one. */
 const ALIKE_MIN = 3;
 
 /**

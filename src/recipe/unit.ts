@@ -41,7 +41,7 @@ export interface Shard {
   readonly count: number;
 }
 
-/** Null for a text that is not a shard. The index is not compared with the count. */
+/** The shard that a text names, or null. The index is not compared with the count. */
 export function parseShard(text: string): Shard | null {
   const [, index, count] = (/^(\d{1,9})\/(\d{1,9})$/.exec(text.trim()) ?? []).map(Number);
   return index === undefined || count === undefined || count === 0 ? null : { index, count };

@@ -126,7 +126,7 @@ function write(file: number, tasks: readonly Admission[]): void {
   for (let written = 0; written < bytes.length; ) written += writeSync(file, bytes, written);
 }
 
-/** Null for a line that is no whole note, such as the last one of a machine that lost its power. */
+/** The note in a line; null for one that is not whole, as a power cut leaves it. */
 function parse(line: string): Admission | null {
   try {
     const value: unknown = JSON.parse(line);

@@ -8,7 +8,7 @@ import { addUsage, NO_USAGE, USAGE_DETAILS } from "../task/spent.ts";
 import { isUnanswered, STOP_REASONS } from "../task/task.ts";
 import { usageEntries } from "../task/usage-schema.ts";
 
-/** More than this program writes: a row or a result is some levels down in its record. */
+/** Levels of a record. The program writes fewer: a row or a result is a few levels down in it. */
 export const RECORD_DEPTH_MAX = 2 * DEPTH_MAX;
 export const RECORD_TOO_DEEP = `it is nested more than ${RECORD_DEPTH_MAX} levels deep`;
 

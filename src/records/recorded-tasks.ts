@@ -47,7 +47,7 @@ export interface RecordedTasks {
 /** The part of a record's usage and cost that this run has paid for. */
 export type PaidFor = (record: Head) => Spent;
 
-/** All of it. A replay takes answers from records that another run has paid for. */
+/** The whole cost of a record. Answers that a replay takes were paid for by another run. */
 export const costOf: PaidFor = (record) => spentOn(record);
 
 function spentOn({ usage, cost }: Pick<Head, "usage" | "cost">): Spent {

@@ -176,7 +176,7 @@ async function sizeOf(path: string): Promise<number> {
   return existsSync(path) ? (await stat(path)).size : 0;
 }
 
-/** Null when there is none. Fails with `run_refused` when it cannot be read. */
+/** The note of a move under way, or null. Fails with `run_refused` when it cannot be read. */
 async function readNote(path: string): Promise<Note | null> {
   if (!existsSync(path)) return null;
   try {

@@ -38,7 +38,9 @@ export interface PrepareOptions {
   readonly cwd: string;
   /** Makes other models than the recipe's: a forecast has stand-ins. */
   readonly planModel?: typeof planModel;
-  /** True: every decision in Python is watched, and made twice, so that it proves itself pure. */
+  /**
+   * True to watch every decision in Python and to make it twice, which shows whether it is pure.
+   */
   readonly watchesAll?: boolean;
   /** False: no module of the recipe is loaded, and the parts that need one are left out. */
   readonly withCode?: boolean;

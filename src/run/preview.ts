@@ -25,7 +25,7 @@ export async function previewFirstRow(plan: Plan, scanned: Scanned): Promise<Pre
   return previewRow(plan, await firstRowOf(scanned));
 }
 
-/** Null for a dataset without a row. */
+/** The first row of a dataset; null when it has none. */
 export async function firstRowOf({ source, scan }: Scanned): Promise<FirstRow | null> {
   const rows = await openDataset(source, scan.rows);
   const first = await rows.next();

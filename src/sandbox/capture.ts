@@ -65,7 +65,9 @@ export class Capture {
   }
 }
 
-/** Without a character that is cut at the end. Bytes that are no text stay as they are. */
+/**
+ * The bytes without a character that is cut at the end. Bytes that are no text stay as they are.
+ */
 function wholeEnd(bytes: Buffer): Buffer {
   for (let back = 1; back <= Math.min(CONTINUATIONS_MAX, bytes.length); back++) {
     const byte = bytes[bytes.length - back] ?? 0;
@@ -75,7 +77,7 @@ function wholeEnd(bytes: Buffer): Buffer {
   return bytes;
 }
 
-/** Without the rest of a character that is cut at the start. */
+/** The bytes without the rest of a character that is cut at the start. */
 function wholeStart(bytes: Buffer): Buffer {
   let from = 0;
   while (from < CONTINUATIONS_MAX && isContinuation(bytes[from] ?? 0)) from++;

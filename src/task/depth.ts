@@ -19,7 +19,7 @@ function isNested(value: unknown): value is object {
   return typeof value === "object" && value !== null;
 }
 
-/** Every step asks, so leaves cost no call. */
+/** True for a value of more than `max` levels. Every step asks, so leaves cost no call. */
 function isDeeper(value: object, max: number): boolean {
   if (ArrayBuffer.isView(value) || value instanceof ExactNumber) return false;
   if (max === 0) return true;

@@ -3,7 +3,9 @@
 
 import { hash64 } from "./seed.ts";
 
-/** Not the salt of IdSet's fingerprints: two ids that clash there do not clash here. */
+/**
+ * The salt of digests. It differs from that of IdSet, so ids that clash there do not clash here.
+ */
 const SALT = 0x5bd1e995;
 const LANE = 0x1_0000_0000;
 

@@ -26,7 +26,7 @@ const BYTES_PER_CHAR_MAX = 6;
 /** A result of this weight takes, with the rest of its hop, at most 64 KiB. */
 const SMALL_CHARS = 8 * 2 ** 10;
 const SMALL_ROW_CHARS = 2 ** 20;
-/** So many small hops and a small row fit a task. */
+/** Small hops that fit a task beside a small row. */
 const SMALL_HOPS = 900;
 
 /** Rows of tasks that have had a large part. Tasks without one are never measured. */

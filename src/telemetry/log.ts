@@ -21,7 +21,7 @@ export interface Log {
 const REPEATS_MAX = 20;
 /** Messages whose repeats are counted. When there are more, counting starts again. */
 const MESSAGES_KEPT = 10_000;
-/** Longer lines are cut. */
+/** Characters of a line. A longer one is cut. */
 const LINE_CHARS_MAX = 4096;
 
 /**

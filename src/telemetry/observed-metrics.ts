@@ -49,7 +49,7 @@ export interface ObservedMetric {
   readonly read: (observation: Observation, report: Report) => void;
 }
 
-/** By name. */
+/** The metrics that are observed when they are read, by name. */
 export const OBSERVED_METRICS: Readonly<Record<string, ObservedMetric>> = {
   [METRIC.roleBusy]: ofRoles("Steps that run.", ({ busy }) => busy),
   [METRIC.roleQueued]: ofRoles("Steps that wait for a slot.", ({ queued }) => queued),

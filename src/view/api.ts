@@ -77,7 +77,7 @@ export interface RunCard {
   /** Made of letters, digits, `_`, `.`, `~` and `-`; the same after a restart. */
   readonly key: string;
   readonly name: string;
-  /** As the user can type it. */
+  /** The path, as the user can type it. */
   readonly path: string;
   readonly state: RunState;
   /** Why it stopped, or what is broken. */
@@ -109,7 +109,7 @@ export interface Counts {
 /** A mean with its 95 % confidence interval, over rows: trials of one row are not independent. */
 export interface Estimate {
   readonly mean: number;
-  /** Null for fewer than two rows. */
+  /** The ends of the 95 % confidence interval; null for fewer than two rows. */
   readonly low: number | null;
   readonly high: number | null;
   /** Number of scores. */
@@ -140,10 +140,10 @@ export interface RunAnswer {
   readonly models: readonly UsageLine[];
   /** Number of records that `roles` and `models` were taken from; null for all of them. */
   readonly sampled: number | null;
-  /** Own columns of the recipe: `[view] columns`. */
+  /** The recipe's own columns: `[view] columns`. */
   readonly columns: readonly Column[];
   readonly labels: readonly NamedCount[];
-  /** Null for a foreign file. */
+  /** The manifest of the run; null for a file of another program. */
   readonly manifest: JsonObject | null;
   readonly trials: number;
   /** Remarks about the files, such as a torn last line. */
@@ -158,7 +158,7 @@ export interface NamedCount {
 /** Bins of equal width, or of equal ratio when `scale` is `log`. */
 export interface Histogram {
   readonly scale: "linear" | "log";
-  /** One more than `counts`. A bin holds its lower edge, and the last one both. */
+  /** Edges, one more than `counts`. A bin holds its lower edge, and the last one both. */
   readonly edges: readonly number[];
   readonly counts: readonly number[];
   /** Values that the bins hold. */
@@ -226,12 +226,12 @@ export interface RecordQuery {
   readonly status?: string;
   readonly stop?: string;
   readonly error?: string;
-  /** `ErrorGroup.message`, exactly. */
+  /** A message, exactly as in `ErrorGroup.message`. */
   readonly message?: string;
   /** A part of the row id. */
   readonly id?: string;
   readonly trial?: string;
-  /** `MIN..MAX`; either may be empty. `none` takes records without the value. */
+  /** A range `MIN..MAX`, of which either may be empty; `none` takes records without the value. */
   readonly score?: string;
   readonly turns?: string;
   readonly tokens?: string;
@@ -239,7 +239,7 @@ export interface RecordQuery {
   readonly ms?: string;
   /** `MIN..MAX` of the end, RFC 3339 or milliseconds since the epoch. */
   readonly ended?: string;
-  /** `accepted`, `rejected`, `disputed`, `none`, by the verdicts of all people. */
+  /** The verdict of all people together: `accepted`, `rejected`, `disputed` or `none`. */
   readonly verdict?: string;
   readonly label?: string;
   /** `col.NAME=VALUE`: an own column that has this value; `MIN..MAX` for numbers. */
@@ -415,7 +415,7 @@ export interface HopLine {
 
 export interface HopsAnswer {
   readonly from: number;
-  /** Fewer than were asked for when the answer would have more than about 1 MiB; at least one. */
+  /** The hops that were asked for, or the first of them where all would exceed about 1 MiB. */
   readonly hops: readonly HopBody[];
   readonly total: number;
 }
@@ -481,7 +481,7 @@ export type Verdict = "accepted" | "rejected";
 /** What one person last said of a record. */
 export interface Annotation extends RecordRef {
   readonly who: string;
-  /** RFC 3339 in UTC, of the latest change. */
+  /** The time of the latest change, in UTC (RFC 3339). */
   readonly at: string;
   readonly verdict: Verdict | null;
   readonly labels: readonly string[];

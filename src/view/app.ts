@@ -18,7 +18,7 @@ export interface ViewOptions {
   readonly session: Session;
   /** The files of the page. */
   readonly page: PageFiles;
-  /** Null on loopback. */
+  /** The token that requests need; null on loopback. */
   readonly token: string | null;
   /** What the driver of the only run tells; null where files alone tell. */
   readonly driver: (() => LiveDriver) | null;

@@ -35,7 +35,7 @@ export class LiveFeed {
     this.#now = now;
   }
 
-  /** Null when nothing has changed. */
+  /** The state of the run now; null when nothing has changed since the last call. */
   async next(): Promise<Live | null> {
     const { table } = await this.#shown.moment();
     const card = await openCard(this.#library, this.#shown, table);

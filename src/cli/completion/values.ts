@@ -27,7 +27,9 @@ const rolesOfRun: Values = async ({ given, word }) =>
 const rolesOfRecipe: Values = async ({ given, word }) =>
   listed(word, await namesIn("roles", given[0]));
 
-/** By the name of the argument or flag, or by the command with it where several share the name. */
+/**
+ * Values by the name of the argument or flag, or by command and name where several share the name.
+ */
 const VALUES: Readonly<Record<string, Values>> = {
   recipe: ({ word }) => recipes(word),
   "key=value": async ({ given, word }) => keyCandidates(word, await recipeAt(given[0])),

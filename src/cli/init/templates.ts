@@ -50,7 +50,7 @@ export function renamed(recipe: string, run: string): string {
   return recipe.replace(/^name = ".*"$/m, `name = "${run}"`);
 }
 
-/** The first line names the schema, and the description follows it. */
+/** The recipe without its first line, which names the schema. Its description follows it. */
 function withoutSchema(text: string): string {
   return text.replace(/^#:schema .*\n/, "");
 }

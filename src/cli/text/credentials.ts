@@ -3,7 +3,7 @@
 import type { FoundCredentials } from "../../task/credential-patterns.ts";
 import { grouped } from "./figures.ts";
 
-/** Null when there are none. */
+/** The sentence that tells how many records may hold credentials; null for none. */
 export function renderCredentials({ records, rules }: FoundCredentials): string | null {
   if (records === 0) return null;
   const kinds = Object.entries(rules)

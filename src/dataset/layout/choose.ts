@@ -149,7 +149,7 @@ class Folder {
     return this.#nonEmpty(splits, name);
   }
 
-  /** Null when a config must be named first. */
+  /** The splits of a folder; null when the user must name a config first. */
   #splitsAt(folder: string): Splits | null {
     if (folder !== "" || this.#configs.length === 0) return this.#splitsBelow(folder);
     return this.#default === null ? null : this.#splitsOf(this.#default);

@@ -50,7 +50,7 @@ function countSpecial(path: string): number {
     .filter((part) => part.startsWith("__")).length;
 }
 
-/** Null for a pattern that matches no path. */
+/** The expression for a pattern; null for a pattern that matches no path. */
 export function compileGlob(pattern: string): RegExp | null {
   const parts = pattern.split("/");
   const last = parts.length - 1;

@@ -27,13 +27,13 @@ export interface Page {
   readonly decodedBytes: number;
 }
 
-/** A value with its levels, in lists of JavaScript. */
+/** Memory of a value with its levels, in lists of JavaScript. */
 const VALUE_BYTES = 24;
-/** A text or bytes of its own, beside its characters. */
+/** Memory of a text or of bytes beside the content. */
 const OWN_TEXT_BYTES = 128;
 /** A text that repeats another one is made as bytes, and then as a text. */
 const COPIES = 2;
-/** In the plain encoding, each text has its length before it. */
+/** Bytes of the length that stands before each text in the plain encoding. */
 const LENGTH_BYTES = 4;
 /** Writers fill the last group of a run up. */
 const FILLED_MAX = 512;

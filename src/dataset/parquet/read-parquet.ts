@@ -16,7 +16,7 @@ import { ColumnReader } from "./column-reader.ts";
 import { PageMemory } from "./page-memory.ts";
 import { type Convert, converterOf, rawSchema } from "./values.ts";
 
-/** So many rows of a row group are taken at once, and fewer where rows are large. */
+/** Rows of a row group that are taken at once; large rows are taken in smaller numbers. */
 const TAKEN_ROWS = 256;
 const TAKEN_BYTES = 4 * 2 ** 20;
 

@@ -1,4 +1,4 @@
-// From the body of a chat completion, which may be anything, to a ChatAnswer or a MatrixError.
+// Turns the body of a chat completion, which may be anything, into a ChatAnswer or a MatrixError.
 
 import { MatrixError } from "../../error.ts";
 import { isTooDeep, TOO_DEEP } from "../../task/depth.ts";

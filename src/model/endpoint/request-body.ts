@@ -12,7 +12,7 @@ export interface StreamedBody {
 
 export type RequestBody = string | StreamedBody;
 
-/** `mayAttach`: the body may have attachments, so each of its values is looked at. */
+/** Encodes a body. With `mayAttach`, each value is looked at, because it may be an attachment. */
 export function encodeBody(body: JsonObject, mayAttach: boolean): RequestBody {
   if (!mayAttach) return JSON.stringify(body);
   const attachments: Attachment[] = [];

@@ -48,7 +48,7 @@ const NAMES = {
   ],
 } as const;
 
-/** All counts are 0 for a completion that states none. */
+/** The usage that a completion states; counts that it does not state are 0. */
 export function usageOf(completion: JsonObject, choice: JsonObject): Usage {
   const usage = findUsage(completion, choice);
   const cost = statedCost(usage);

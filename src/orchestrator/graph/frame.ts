@@ -14,7 +14,7 @@ export type Write =
   | { readonly set: string; readonly value: unknown }
   | { readonly go: string }
   | { readonly send: string; readonly arg: unknown }
-  /** The node has run, which the waiting edge with this index waits for. */
+  /** The index of a waiting edge, for which this node has now run. */
   | { readonly seen: number };
 
 /** A node at work in a superstep. */
@@ -208,7 +208,7 @@ export function taskOf(node: NodeShape, send: Task["send"]): Task {
   return { node, send, frame: null, writes: null };
 }
 
-/** True for what may hold messages. */
+/** True for a value that may hold messages. */
 function isObject(value: unknown): boolean {
   return typeof value === "object" && value !== null;
 }

@@ -28,7 +28,7 @@ interface Written extends JsonObject {
   readonly kwargs: JsonObject;
 }
 
-/** An object that LangGraph itself writes in this form. */
+/** The name of an object that LangGraph itself writes in this form. */
 const OVERWRITE = "Overwrite";
 
 /**

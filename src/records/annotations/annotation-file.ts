@@ -41,7 +41,7 @@ export class AnnotationFile {
     return this.#annotations;
   }
 
-  /** Another number for each content that was read. */
+  /** A number that changes whenever other content was read. */
   get version(): number {
     return this.#version;
   }

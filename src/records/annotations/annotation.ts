@@ -61,7 +61,7 @@ export function lineOf(statement: Statement): string {
   return `${JSON.stringify({ format: ANNOTATION_FORMAT, ...statement })}\n`;
 }
 
-/** Null for a line that is no statement. */
+/** The statement in a line; null for a line that is not a statement. */
 export function parseStatement(line: string): Statement | null {
   try {
     const result = v.safeParse(lineSchema, JSON.parse(line));

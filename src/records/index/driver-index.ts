@@ -26,7 +26,10 @@ export class DriverIndex {
     this.#confirm = confirm;
   }
 
-  /** `path`: the file of the records. Leaves a directory without records as it is. */
+  /**
+   * Opens the index beside the file of records at `path`. A directory without records stays as it
+   * is.
+   */
   static async open(path: string, confirm: Confirm): Promise<DriverIndex> {
     const directory = dirname(path);
     const index = new DriverIndex(directory, await openTrusted(directory, path), confirm);

@@ -12,7 +12,7 @@ import { IndexWriter } from "./index-writer.ts";
 import { INDEX_FOLDER } from "./layout.ts";
 import { type ScanOptions, scanRecords } from "./scan-records.ts";
 
-/** Fewer bytes of records are read in no time, and are not worth the files. */
+/** Bytes of records that are worth an index. Fewer are read faster than its files are opened. */
 const WORTH_BYTES = 2 ** 20;
 
 /** Returns false when this process may not write there, or there is too little to index. */

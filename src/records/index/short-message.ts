@@ -2,7 +2,7 @@
 // one, so that failures can be grouped. The record keeps the message as it is.
 
 const LENGTH_MAX = 160;
-/** Longer ones are cut before anything is replaced in them. */
+/** Characters of a message that are looked at. A longer one is cut first. */
 const LOOKED_AT = 1000;
 const PLACEHOLDER = "…";
 /** UUIDs, long hexadecimal numbers, and numbers of four digits and more. */

@@ -282,7 +282,7 @@ interface Strings {
   readonly bytes: number;
 }
 
-/** Null when there is no such file, or one that cannot be read. A torn last line is left out. */
+/** The strings in a file, without a torn last line; null when it is missing or cannot be read. */
 async function readStrings(path: string): Promise<Strings | null> {
   try {
     const content = await readFile(path);

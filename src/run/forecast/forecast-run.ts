@@ -125,7 +125,10 @@ function workloadOf(
   };
 }
 
-/** Null when there are too few records, which is an error when the user asked for these. */
+/**
+ * The forecast from records; null when they are too few, which is an error when the user named
+ * them.
+ */
 async function fromRecords(
   directory: string | null,
   plan: Plan,

@@ -54,7 +54,7 @@ export interface MendPlan {
   readonly replay: string | null;
   /** Tasks that would run. */
   readonly tasks: number;
-  /** Those of them that have a record, which would move to superseded.jsonl. */
+  /** Records of these tasks, which would move to superseded.jsonl. */
   readonly retried: number;
   /** Tasks, or records like them, that were played to count their steps. */
   readonly counted: number;

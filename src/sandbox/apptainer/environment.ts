@@ -20,12 +20,12 @@ const BUILD = [
   ),
 ];
 
-/** For a sandbox. */
+/** The environment of Apptainer when it runs a sandbox. */
 export function runEnvironment(): Record<string, string> {
   return pick(RUN);
 }
 
-/** For `apptainer build`. */
+/** The environment of `apptainer build`. */
 export function buildEnvironment(): Record<string, string> {
   return pick([...RUN, ...BUILD]);
 }

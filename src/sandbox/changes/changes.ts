@@ -5,7 +5,7 @@ import { gitPatch, quoted } from "./git-patch.ts";
 import { type Entry, FILE_BYTES_MAX, type Tree } from "./tree.ts";
 
 export interface Change {
-  /** As git writes it, when it is not UTF-8. */
+  /** The path. Git's own spelling stands for one that is not UTF-8. */
   readonly path: string;
   readonly change: "added" | "changed" | "removed";
   /** The reason why the patch lacks it. */

@@ -26,7 +26,9 @@ const ESCAPES: Readonly<Record<number, string>> = {
   92: "\\",
 };
 
-/** Each letter of `path` is a byte. Null for a file that is not there. */
+/**
+ * The patch of a file. Each letter of `path` is a byte; a side is null where the file is missing.
+ */
 export function gitPatch(path: string, before: Entry | null, after: Entry | null): string {
   const isLink = (entry: Entry) => entry.mode === "120000";
   // A link that became a file, or a file that became a link.
@@ -75,7 +77,7 @@ function modes(before: Entry | null, after: Entry | null): string[] {
   return before.mode === after.mode ? [] : [`old mode ${before.mode}`, `new mode ${after.mode}`];
 }
 
-/** Null when a side is no text, or not kept. An empty file has no lines. */
+/** The hunks of a patch; null when a side is no text, or not kept. An empty file has no lines. */
 function hunks(before: Entry | null, after: Entry | null): string | null {
   const [old, young] = [textOf(before), textOf(after)];
   if (old === null || young === null) return null;

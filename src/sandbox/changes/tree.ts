@@ -25,7 +25,7 @@ export interface Entry {
   readonly isText: boolean;
 }
 
-/** By path from the folder. */
+/** The entries of a folder, by their paths from it. */
 export type Tree = ReadonlyMap<string, Entry>;
 
 export interface TreeOptions extends FileOptions {
@@ -35,7 +35,7 @@ export interface TreeOptions extends FileOptions {
   readonly bytesMax?: number;
 }
 
-/** Larger files are compared by a checksum alone. */
+/** Bytes of a file that is kept. A larger file is compared by a checksum alone. */
 export const FILE_BYTES_MAX = 2 ** 20;
 /** Files from here on are compared by what `ls` says of them. */
 const CHECKED_BYTES_MAX = 256 * 2 ** 20;
@@ -160,7 +160,7 @@ async function readArchives(
   });
 }
 
-/** Each whole entry. An archive that ends too early ends the reading. */
+/** Reads each whole entry. An archive that ends too early ends the reading. */
 async function readEntries(
   archive: Extract,
   onEntry: (header: Header, content: Buffer) => void,

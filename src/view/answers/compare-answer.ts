@@ -81,7 +81,7 @@ async function meansOf(table: RunTable, name: NumberName): Promise<RowMeans> {
 }
 
 interface Matched {
-  /** b less a, for each row that both have. */
+  /** The difference b less a, for each row that both have. */
   readonly differences: Float64Array;
   readonly a: Float64Array;
   /** A record of the row in a. */
@@ -90,7 +90,7 @@ interface Matched {
   readonly onlyB: number;
 }
 
-/** Both are in the order of their keys. */
+/** The rows that both have. Both sides are in the order of their keys. */
 function matched(a: RowMeans, b: RowMeans): Matched {
   const most = Math.min(a.keys.length, b.keys.length);
   const differences = new Float64Array(most);

@@ -17,7 +17,7 @@ import type { RunTable } from "../table/run-table.ts";
 
 /** Hops whose bodies come with the first answer. */
 const FIRST_HOPS = 100;
-/** Larger records are not checked for contradictions, nor are their prompts rendered. */
+/** Characters of a record that is checked for contradictions and whose prompts are rendered. */
 const WHOLE_CHARS_MAX = 8 * 2 ** 20;
 const LEVELS_MAX = 200;
 
@@ -25,7 +25,7 @@ const LEVELS_MAX = 200;
 export class Recipes {
   readonly #given = new WeakMap<object, Given>();
 
-  /** Null for a run without a manifest. */
+  /** What the run gave its tasks; null for a run without a manifest. */
   of({ run: { manifest } }: ShownRun): Given | null {
     if (manifest === null) return null;
     const given = this.#given.get(manifest) ?? new Given(manifest);

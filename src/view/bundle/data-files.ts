@@ -48,7 +48,7 @@ export class DataParts {
     this.#values = values;
   }
 
-  /** `first`: the number that a part which begins with this value has in `firsts`. */
+  /** Adds a value. `first` is the number in `firsts` for a part that begins with it. */
   async add(value: unknown, first: number): Promise<void> {
     const text = JSON.stringify(value);
     if (this.#part.length > 0 && this.#size + text.length > this.#chars) await this.flush();

@@ -158,7 +158,7 @@ class RunBundler {
     };
   }
 
-  /** Null for a record that the bundle does not have. */
+  /** The record at a place; null when the bundle does not have it. */
   async #record(moment: Moment, n: number): Promise<BundledRecord | null> {
     const shown = this.#shown;
     const view = await shown.view(moment.table, n).catch(() => null);
@@ -210,7 +210,7 @@ class RunBundler {
   }
 }
 
-/** Every pair in both orders. */
+/** The comparisons of every pair of runs, in both orders. */
 async function comparisonsOf(
   library: RunLibrary,
   runs: readonly BundledRun[],

@@ -37,7 +37,7 @@ export function agreement(a: Judge, b: Judge): Agreement {
   };
 }
 
-/** Null without judgements, and when chance alone would give full agreement. */
+/** Cohen's kappa; null without judgements, and when chance alone would give full agreement. */
 export function kappaOf([yesYes, yesNo, noYes, noNo]: Readonly<Table>): number | null {
   const both = yesYes + yesNo + noYes + noNo;
   if (both === 0) return null;

@@ -203,7 +203,7 @@ async function summaryOf(table: RunTable): Promise<Summary> {
   };
 }
 
-/** Null when no record has the value. */
+/** The sum of the values; null when no record has one. */
 function sumOf(values: ArrayLike<number>, size: number): number | null {
   let sum: number | null = null;
   for (let n = 0; n < size; n++) {

@@ -32,7 +32,7 @@ export interface FoundRun {
   readonly kind: "run" | "file";
   /** Absolute. */
   readonly path: string;
-  /** As the user can type it. */
+  /** The path, as the user can type it. */
   readonly shown: string;
 }
 

@@ -22,7 +22,7 @@ const FRESH_MS_OF_RECORD = 0.01;
 
 export class OpenRun {
   readonly found: FoundRun;
-  /** Null for a file, beside which nothing is written. */
+  /** The annotations of a run directory; null for a file, beside which nothing is written. */
   readonly annotations: AnnotationFile | null;
   readonly #closing = new AbortController();
   #manifest: Manifest | null = null;

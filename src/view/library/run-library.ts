@@ -38,7 +38,7 @@ export class RunLibrary {
     return { runs: cards.sort((a, b) => compareTimes(b.updatedAt, a.updatedAt)), left };
   }
 
-  /** Null when there is no run of this key. */
+  /** The run of a key; null when there is none. */
   async run(key: string): Promise<ShownRun | null> {
     const isKey = (run: FoundRun) => run.key === key;
     let found = (await this.find()).runs.find(isKey);

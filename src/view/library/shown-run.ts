@@ -29,7 +29,7 @@ export class StillOpening extends Error {
 
 /** What a request reads: the table and what was said, at one moment. */
 export interface Moment {
-  /** The same text as long as nothing changes. */
+  /** A text that changes whenever the run's files do. */
   readonly content: string;
   readonly table: RunTable;
   readonly annotations: Annotations;

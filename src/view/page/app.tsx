@@ -56,7 +56,7 @@ export function App() {
   );
 }
 
-/** A link within the page would change the view: the address has `#` for itself. */
+/** Moves the focus to the content. A link to it would change the view, which stands behind `#`. */
 function focusContent(): void {
   document.getElementById("content")?.focus();
 }

@@ -32,7 +32,7 @@ export function signed(value: number, show: (value: number) => string): string {
   return /^[0.]+$/.test(text) ? "±0" : `${value > 0 ? "+" : "−"}${text}`;
 }
 
-/** In the currency of the recipe's prices, which has no sign of its own. */
+/** An amount in the currency of the recipe's prices, which has no sign of its own. */
 export function money(value: number | null): string {
   if (value === null) return NONE;
   if (value === 0) return "0";

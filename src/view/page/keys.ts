@@ -4,7 +4,7 @@ import { signal } from "@preact/signals";
 import { useLayoutEffect } from "preact/hooks";
 
 export interface Key {
-  /** As `KeyboardEvent.key` gives it. */
+  /** The key, as `KeyboardEvent.key` gives it. */
   readonly key: string;
   readonly does: string;
   readonly act: () => void;

@@ -10,7 +10,7 @@ import { wantsScan } from "../scan/scans.ts";
 import { BadQuery } from "../table/filter.ts";
 import { runOf } from "./run-routes.ts";
 
-/** Progress is told this often. */
+/** The time between two reports of progress. */
 const TELL_MS = 200;
 const LIVE_MS = 1000;
 

@@ -22,7 +22,7 @@ export interface RowMeans {
   readonly count: number;
 }
 
-/** `readValue` gives NaN for a record without a value. */
+/** The mean of each row. `readValue` gives NaN for a record without a value. */
 export async function rowMeans(
   table: RunTable,
   readValue: (n: number) => number,
@@ -83,7 +83,7 @@ export async function estimate(table: RunTable, name: NumberName): Promise<Estim
   return estimateOf({ means, count: means.length });
 }
 
-/** Null without a value. */
+/** The mean over rows and its interval; null without a value. */
 export function estimateOf({ means, count }: Pick<RowMeans, "means" | "count">): Estimate | null {
   const interval = intervalOf(means);
   if (interval === null) return null;
@@ -124,7 +124,9 @@ function intervalOf(values: Float64Array): { mean: number; half: number | null }
   return { mean, half: tQuantile(freedom) * Math.sqrt(squares / freedom / values.length) };
 }
 
-/** Within 0.1 % of the exact quantile (the expansion of Cornish and Fisher). */
+/**
+ * A quantile of Student's t, within 0.1 % of the exact one (the expansion of Cornish and Fisher).
+ */
 export function tQuantile(freedom: number): number {
   const known = T_SMALL[freedom - 1];
   if (known !== undefined) return known;

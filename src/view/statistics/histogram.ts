@@ -7,7 +7,10 @@ const BINS = 30;
 /** Ratio of the largest to the least value from which on bins have equal ratios. */
 const WIDE = 100;
 
-/** Null without a value; NaN is none. `scratch` has room for all values, and is overwritten. */
+/**
+ * The histogram of values, of which NaN is none; null without a value. `scratch` has room for all
+ * values, and is overwritten.
+ */
 export function histogramOf(
   values: ArrayLike<number>,
   scratch = new Float64Array(values.length),
@@ -58,7 +61,7 @@ function edgesOf(
   return Array.from({ length: BINS + 1 }, (_, bin) => low + ((high - low) * bin) / BINS);
 }
 
-/** Both are ascending. */
+/** The number of values in each bin. Values and edges are ascending. */
 function countsIn(sorted: Float64Array, edges: readonly number[]): readonly number[] {
   const counts = new Array<number>(edges.length - 1).fill(0);
   let bin = 0;

@@ -16,7 +16,7 @@ const STEPS = [
   ...[1, 2, 7, 30, 365].map((count) => count * DAY),
 ];
 
-/** Null without a time; NaN is none. */
+/** Records by the time of their end, where NaN is no time; null when no record has one. */
 export function timeLineOf(ended: ArrayLike<number>, status: TextColumn): TimeLine | null {
   let first = Number.POSITIVE_INFINITY;
   let last = Number.NEGATIVE_INFINITY;

@@ -44,7 +44,7 @@ export interface PackedTexts {
 /** A table at one moment: what it gives stays as it is while the run goes on. */
 export interface RunTable {
   readonly size: number;
-  /** Another number for each content. */
+  /** A number that changes whenever the content does. */
   readonly version: number;
   numbers(name: NumberName): Promise<ArrayLike<number>>;
   texts(name: TextName): Promise<TextColumn>;

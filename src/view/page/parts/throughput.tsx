@@ -42,7 +42,7 @@ function hasAny(values: readonly number[]): boolean {
   return values.some((value) => value > 0);
 }
 
-/** As much of the time as tells the steps apart. */
+/** The parts of a time that tell the steps apart: seconds only where steps are short. */
 function timeOf(seconds: number, { stepMs, ok }: TimeLine): string {
   const text = new Date(seconds * 1000).toLocaleString("sv-SE");
   if (stepMs * ok.length > 2 * 86_400_000) return text.slice(0, 10);
@@ -87,7 +87,7 @@ function optionsOf(element: HTMLElement, line: TimeLine): uPlot.Options {
   };
 }
 
-/** The canvas needs a colour, and a property may hold one for each theme. */
+/** The colour that a property holds in the present theme; a canvas needs it resolved. */
 function resolved(element: HTMLElement, name: string): string {
   const probe = document.createElement("span");
   probe.style.color = `var(${name})`;

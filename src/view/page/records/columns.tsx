@@ -124,7 +124,7 @@ function cellText(cell: Cell, type: Column["type"]): string {
   return visibleText(String(cell));
 }
 
-/** The same for the table: what it draws, and how wide it begins. */
+/** The columns as the table takes them: the cell that each draws, and its first width. */
 export function tableColumns(shapes: readonly ShownColumn[]) {
   return helper.columns(
     shapes.map(({ id, width, show, title }) =>

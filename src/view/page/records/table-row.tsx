@@ -9,7 +9,7 @@ interface Props {
   readonly run: string;
   readonly query: RecordQuery;
   readonly index: number;
-  /** Null while its page is on the way. */
+  /** The record; null while its page is on the way. */
   readonly record: RecordRow | null;
   readonly cells: readonly ShownCell[] | null;
   readonly top: number;

@@ -13,7 +13,7 @@ import { Empty, Note, When } from "../parts/states.tsx";
 import { visibleText } from "../parts/visible.tsx";
 
 const REFRESH_MS = 3000;
-/** The server computes scores in the background. */
+/** The pause before a list is read again while the server still computes scores. */
 const SCORE_MS = 400;
 const SCORE_TRIES = 4;
 

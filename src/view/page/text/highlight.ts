@@ -25,7 +25,7 @@ const languages = {
   ...{ typescript, xml, yaml },
 };
 const lowlight = createLowlight(languages);
-/** Longer code stays without colours. */
+/** Characters of code that is coloured. Longer code stays plain. */
 const CHARS_MAX = 50_000;
 
 type Tree = ReturnType<typeof lowlight.highlight>["children"][number];

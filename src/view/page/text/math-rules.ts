@@ -40,7 +40,10 @@ function formulaAt(source: string, at: number, max: number): Formula | null {
   return environmentAt(source, at, max);
 }
 
-/** As in Pandoc: no space within the dollars, and no digit behind them, or it is money. */
+/**
+ * A formula between dollars, by Pandoc's rule: no space within them and no digit after them, so
+ * that sums of money stay text.
+ */
 function betweenDollars(source: string, at: number, max: number): Formula | null {
   if (/[\s$]/.test(source[at + 1] ?? " ")) return null;
   for (let end = at + 1; end < max; end++) {

@@ -2,7 +2,7 @@
 
 import katex from "katex";
 
-/** More is a bomb or no formula. */
+/** Characters of a formula. A longer one would freeze the page, or is no formula. */
 const CHARS_MAX = 20_000;
 const ELEMENTS_MAX = 20_000;
 /** A browser lays elements out by recursion: deeply nested fractions would crash the page. */

@@ -27,7 +27,7 @@ const KNOWN: ReadonlySet<string> = new Set([
   ...["role", "content", "name", "tool_calls", "tool_call_id", "refusal"],
 ]);
 
-/** Null for a value that is no message. */
+/** The chat message that a value is, or null. */
 export function chatMessageOf(value: Json | undefined): ChatMessage | null {
   if (!isObject(value) || typeof value["role"] !== "string") return null;
   const { content } = value;

@@ -11,7 +11,7 @@ import { Prompts } from "./prompts.tsx";
 
 interface Props extends Shown {
   readonly line: HopLine;
-  /** Null while it is on its way. */
+  /** The content of the step; null while it is on its way. */
   readonly body: HopBody | null;
   readonly colour: string;
   readonly isAt: boolean;
