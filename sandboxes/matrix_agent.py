@@ -96,6 +96,7 @@ import uuid
 from typing import (
     TYPE_CHECKING,
     Any,
+    BinaryIO,
     Callable,
     Dict,
     Iterable,
@@ -465,6 +466,15 @@ class _Replies:
                 view = view[self._file.write(view) :]
 
 
+def _take_stdin() -> BinaryIO:
+    """The questions. To the user's code and its programs, stdin is empty from now on."""
+    questions = os.fdopen(os.dup(0), "rb")
+    empty = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(empty, 0)
+    os.close(empty)
+    return questions
+
+
 def serve(
     step: Optional[Callable[..., Any]] = None,
     *,
@@ -506,7 +516,7 @@ def serve(
             traceback.print_exc()
 
     with ThreadPoolExecutor(threads) as pool:
-        for line in sys.stdin.buffer:
+        for line in _take_stdin():
             if not line.strip():
                 continue
             request = json.loads(line)
@@ -555,12 +565,24 @@ def _awaited(value: Any) -> Any:
 def _encode(value: Any) -> bytes:
     """A line of JSON. Raises a TypeError with the path of what JSON cannot hold."""
     try:
-        text = json.dumps(
-            value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_plain
-        )
+        text = _json(value, ensure_ascii=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise TypeError(_problem_in(value) or str(error)) from None
-    return text.encode("utf-8", "surrogatepass") + b"\n"
+    try:
+        return text.encode() + b"\n"
+    except UnicodeEncodeError:
+        # UTF-8 has no half of a character, such as a model may write, and JSON escapes it.
+        return _json(value, ensure_ascii=True).encode() + b"\n"
+
+
+def _json(value: Any, ensure_ascii: bool) -> str:
+    return json.dumps(
+        value,
+        ensure_ascii=ensure_ascii,
+        separators=(",", ":"),
+        allow_nan=False,
+        default=_plain,
+    )
 
 
 def _plain(value: Any) -> Json:
@@ -588,7 +610,7 @@ def _problem_in(value: Any, path: str = "", depth: int = 0) -> Optional[str]:
     """The first part of a value that JSON cannot hold, with its path."""
     here = path or "the value"
     if depth > 256:
-        return f"{here} is nested too deeply, or contains itself"
+        return f"{here[:60]}… is nested too deeply, or contains itself"
     if isinstance(value, float) and not math.isfinite(value):
         return f"{here} is {value!r}, which JSON does not have"
     if value is None or isinstance(value, (str, int, float, bool)):
@@ -929,7 +951,8 @@ def _serve_file() -> None:
     """
     replies = _Replies()
     _end_with(os.getppid())
-    first = json.loads(sys.stdin.buffer.readline())
+    questions = _take_stdin()
+    first = json.loads(questions.readline())
     path, kind = first["path"], first["kind"]
     version = ".".join(str(part) for part in sys.version_info[:3])
     about = {"python": version, "executable": sys.executable}
@@ -956,7 +979,7 @@ def _serve_file() -> None:
     replies.write(_encode({**about, "operations": has}))
     watched: Optional[int] = first.get("watched", 0)
     asked: Dict[str, int] = {}
-    for line in sys.stdin.buffer:
+    for line in questions:
         answers: List[bytes] = []
         for ask in json.loads(line):
             count = asked.get(ask["op"], 0)

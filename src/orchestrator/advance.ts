@@ -269,9 +269,10 @@ function finish(task: Task, { done: stopReason, score, outcome }: Done): EndMess
     ending: {
       status: "ok",
       stopReason,
-      // A task without a whole answer has no score, even if the rule gives one.
-      score: isUnanswered(stopReason) ? null : score,
-      outcome,
+      // A task without a whole answer has no score, even if the rule gives one. A score may be true
+      // or false, and a decision made by hand may leave members out.
+      score: isUnanswered(stopReason) || (score ?? null) === null ? null : Number(score),
+      outcome: outcome ?? null,
       error: null,
     },
   };

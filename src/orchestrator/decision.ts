@@ -1,7 +1,8 @@
 // The check of a rule's decision. A rule is user code and may return anything, so its decision is
 // checked before the task moves.
 
-import type { Json } from "../task/json.ts";
+import { isJsonObject, type Json } from "../task/json.ts";
+import { END_REASONS } from "./contract.ts";
 
 /** The ways that are open to a task. */
 export interface Ways {
@@ -23,14 +24,31 @@ export function problemOf(decided: unknown, role: string | null, ways: Ways): st
     return `${where} returned a promise; a rule must be pure and answer at once`;
   if (typeof decided !== "object" || decided === null)
     return `${where} returned ${String(decided)}; it must return to(role, state), fork() or done()`;
-  const { to, done, fork } = decided as { to?: Json; done?: Json; fork?: Json };
-  if (typeof done === "string") return null;
+  const { to, done, fork, score, outcome } = decided as { readonly [name: string]: Json };
+  if (typeof done === "string") return problemOfEnd(done, score ?? null, outcome ?? null, where);
   if (fork !== undefined) return problemOfFork(fork, where, ways);
   if (typeof to !== "string")
     return `${where} returned an object that to(role, state), fork() or done() did not make`;
   return ways.roles.has(to)
     ? null
     : `${where} routes to "${to}", which is not a role of the recipe; roles: ${namesOf(ways)}`;
+}
+
+/** A record holds nothing else: a score that is text would make a report of wrong numbers. */
+function problemOfEnd(reason: string, score: Json, outcome: Json, where: string): string | null {
+  if (!END_REASONS.some((one) => one === reason))
+    return `${where} ends the task as "${reason}"; allowed: ${END_REASONS.join(", ")}`;
+  const isScore = score === null || typeof score === "boolean" || Number.isFinite(score);
+  if (!isScore)
+    return `${where} gives the score ${shortOf(score)}; a score is a number, true, false or null`;
+  if (outcome === null || isJsonObject(outcome)) return null;
+  return `${where} gives the outcome ${shortOf(outcome)}; an outcome is an object or null, so name the value, as in { answer: … }`;
+}
+
+function shortOf(value: Json): string {
+  // JSON has no NaN.
+  const text = typeof value === "number" ? String(value) : JSON.stringify(value);
+  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }
 
 function problemOfFork(fork: Json, where: string, ways: Ways): string | null {

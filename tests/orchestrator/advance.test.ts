@@ -117,6 +117,16 @@ test("a decision to fork gives a fork with the branches and the state of the rul
   });
 });
 
+test.each<[given: object, score: number | null]>([
+  [{ score: true }, 1],
+  [{ score: false }, 0],
+  [{ score: 0 }, 0],
+  [{}, null],
+])("an end with %j, made by hand, has the score %p and no outcome", (given, score) => {
+  const message = after(ruleWith(() => ({ done: "completed", ...given })));
+  expect(message).toMatchObject({ ending: { status: "ok", score, outcome: null } });
+});
+
 test("an answer that is not whole ends the task unscored, with its role and its reason", () => {
   const rule = ruleWith(() => done({ score: 1 }));
   expect(nextMessage(rule, started(rule), HOP, "cut")).toMatchObject({
