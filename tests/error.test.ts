@@ -61,6 +61,7 @@ test("an error before anything is spent exits with 2, of a busy directory with 4
   expect(EXIT).toEqual({ complete: 0, failedAbove: 1, refused: 2, resumable: 3, busy: 4 });
 });
 
-test("a task loses its place with its sandbox, and with nothing else", () => {
-  expect([...LOST_PLACE]).toEqual(["sandbox_lost", "sandbox_unavailable", "sandbox_fenced"]);
+test("a task loses its place with its sandbox or with a host that spoilt it, and with nothing else", () => {
+  const sandbox = ["sandbox_lost", "sandbox_unavailable", "sandbox_fenced"];
+  expect([...LOST_PLACE]).toEqual([...sandbox, "wire_invalid"]);
 });

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import { existsSync } from "node:fs";
-import { readFile, rm } from "node:fs/promises";
+import { existsSync, rmSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { Spool } from "../../src/dataset/spool.ts";
 
@@ -82,7 +82,7 @@ test.each(["drained", "finish"] as const)(
   async (step) => {
     const spool = await Spool.create();
     // The stream opens its file later than this.
-    await rm(dirname(spool.path), { recursive: true });
+    rmSync(dirname(spool.path), { recursive: true });
     const failure = expect.objectContaining({
       code: "dataset_invalid",
       message: expect.stringMatching(/^the rows to shuffle cannot be written to .*: ENOENT/),

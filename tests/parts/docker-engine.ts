@@ -55,6 +55,10 @@ export class DockerEngine {
     ExitCode: exitCode,
     Pid: 1,
   });
+  /** Variables that the engine's own configuration adds to each container. */
+  addedEnv: readonly string[] = [];
+  /** The file that a command in a container finds as /proc/self/mountinfo. */
+  mountinfo = "/dev/null";
   /** What the engine writes in place of a command that it cannot start; null starts commands. */
   refusal: { readonly text: string; readonly exitCode: number } | null = null;
   /** Called with each request before it is answered. */
@@ -122,6 +126,10 @@ export class DockerEngine {
     if (route === "GET /info") return { status: 200, json: {} };
     if (route === "GET /containers/json") return { status: 200, json: [] };
     if (route === "POST /containers/create") return this.#create(query.get("name") ?? "", body);
+    if (method === "GET" && kind === "containers") {
+      const { Env = [] } = (this.containers.get(id)?.config ?? {}) as { Env?: string[] };
+      return { status: 200, json: { Config: { Env: [...Env, ...this.addedEnv] } } };
+    }
     if (method === "POST" && path.endsWith("/exec")) return this.#createExec(body);
     if (method === "POST" && path.endsWith("/start")) return { status: 204 };
     if (kind === "exec")
@@ -136,7 +144,7 @@ export class DockerEngine {
         this.images.get(path.slice("/images/".length, -"/json".length)) ?? this.images.get(name);
       return found === undefined
         ? { status: 404, json: { message: "no such image" } }
-        : { status: 200, json: { Id: found } };
+        : { status: 200, json: { Id: found, Config: {} } };
     }
     return { status: 500, json: { message: `no route ${route}` } };
   }
@@ -167,7 +175,7 @@ export class DockerEngine {
     );
     if (container != null) container.socket = socket;
     if (exec != null && this.refusal !== null) refuse(exec, socket, this.refusal);
-    else if (exec != null) run(exec, socket);
+    else if (exec != null) run(exec, socket, this.mountinfo);
     return true;
   }
 }
@@ -183,9 +191,11 @@ function refuse(
   exec.exitCode = exitCode;
 }
 
-function run(exec: Exec, socket: Socket): void {
+function run(exec: Exec, socket: Socket, mountinfo: string): void {
   const { Cmd, Env, AttachStdin, AttachStdout, AttachStderr } = exec.config;
-  const [program = "", ...args] = Cmd;
+  const [program = "", ...args] = Cmd.map((part) =>
+    part.replaceAll("/proc/self/mountinfo", mountinfo),
+  );
   const env = Object.fromEntries(Env.map((entry) => entry.split(/=(.*)/s, 2)));
   const child = spawn(program, args, { env: { PATH: process.env["PATH"], ...env } });
   exec.child = child;

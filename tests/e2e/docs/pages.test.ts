@@ -78,7 +78,7 @@ test("every TypeScript block of the documentation fits the types of the package 
   await mkdir(folder, { recursive: true });
   await writeFile(
     join(folder, "tsconfig.json"),
-    JSON.stringify({ extends: "../../tsconfig.json", include: ["**/*.ts"] }),
+    JSON.stringify({ extends: "../../tsconfig.json", include: ["**/*.ts", "../../src/**/*.d.ts"] }),
   );
   const child = Bun.spawnSync(["bun", "run", "--silent", "tsc", "-p", folder], { cwd: ROOT });
   expect(blocks.length === 0 || child.exitCode === 0 ? "" : String(child.stdout)).toBe("");

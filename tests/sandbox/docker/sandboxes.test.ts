@@ -2,7 +2,8 @@
 // them when the container goes.
 
 import { expect, test } from "bun:test";
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { machineId } from "../../../src/process.ts";
 import { Channel } from "../../../src/sandbox/channel.ts";
 import type { Sandbox, SandboxSpec } from "../../../src/sandbox/contract.ts";
@@ -28,6 +29,7 @@ interface Parts {
 const within = (use: (parts: Parts) => Promise<void>) =>
   withFolder((root) =>
     DockerEngine.within(async (engine) => {
+      engine.images.set("team/x:1", "sha256:abc");
       await using lease = await Lease.take({ run: "r", host: "h" }, { root });
       const { log, lines } = keptLog();
       await use({ engine, lease, lines, sandboxes: await DockerSandboxes.connect(lease, log) });
@@ -190,6 +192,25 @@ test("Podman with a writable root and the network of the machine keeps its folde
     expect(Object.keys(Tmpfs)).toEqual(["/work"]);
     expect(Mounts.map(({ Target }: { Target: string }) => Target)).toEqual(["/matrix", "/in"]);
   }));
+
+test.each([
+  ["the variable LEAK", ["PATH=/bin", "LEAK=1"], "1 2 0:4 / / rw - ext4 x rw\n"],
+  ["a mount at /leaked (from /home/me)", [], "1 2 0:4 /home/me /leaked rw - ext4 x rw\n"],
+])(
+  "Podman that puts %s into a sandbox is refused, and the sandbox is removed",
+  (what, env, mounts) =>
+    within(async ({ engine, lease, sandboxes }) => {
+      engine.replies.set("GET /version", { status: 200, json: PODMAN });
+      engine.addedEnv = env;
+      engine.mountinfo = join(lease.folder, "mounts");
+      await writeFile(engine.mountinfo, mounts);
+      await expect(sandboxes.start(FULL)).rejects.toMatchObject({
+        code: "sandbox_invalid",
+        message: `Podman puts ${what} into sandbox ${FULL.name}, and the recipe does not`,
+      });
+      expect(engine.containers.size).toBe(0);
+    }),
+);
 
 test("an engine that tells nothing of itself at first is asked again", () =>
   within(async ({ engine, sandboxes }) => {
