@@ -603,7 +603,7 @@ def _plain(value: Any) -> Json:
         return str(value)
     if isinstance(value, (set, frozenset)):
         raise TypeError("a set has no order: use sorted(...)")
-    raise TypeError(f"{type(value).__name__} is no JSON")
+    raise TypeError(f"{type(value).__name__} is not JSON")
 
 
 def _problem_in(value: Any, path: str = "", depth: int = 0) -> Optional[str]:
@@ -764,7 +764,7 @@ def _encode_answer(answer: Dict[str, Json]) -> bytes:
     try:
         return _encode(answer)
     except TypeError:
-        raise TypeError(_problem_in(answer["decided"]) or "the answer is no JSON") from None
+        raise TypeError(_problem_in(answer["decided"]) or "the answer is not JSON") from None
 
 
 # --- Purity ---
@@ -887,7 +887,7 @@ def _load(path: str) -> types.ModuleType:
     sys.path.insert(0, str(pathlib.Path(path).parent))
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise ImportError(f"{path} is no Python file")
+        raise ImportError(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     cast(Any, spec.loader).exec_module(module)
@@ -962,7 +962,7 @@ def _serve_file() -> None:
         if kind == "rule":
             made = _make_rule(made, first["settings"])
         elif kind != "graph" and not callable(made):
-            raise TypeError(f"@{kind} marks a {type(made).__name__}, which is no function")
+            raise TypeError(f"@{kind} marks a {type(made).__name__}, which is not a function")
     except BaseException as error:
         told: Dict[str, Json] = {
             "kind": type(error).__name__,

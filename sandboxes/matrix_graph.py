@@ -422,7 +422,7 @@ class _ToParent(Exception):
     """A command that leaves its graph for the one around it."""
 
     def __init__(self, command: Any, path: str) -> None:
-        super().__init__(f"node {path} commands the graph around it, and there is none")
+        super().__init__(f"node {path} commands a parent graph, but its graph has no parent")
         self.command = command
 
 
@@ -919,7 +919,7 @@ def _node_fault(spec: Any) -> Optional[str]:
         return "is not a plain function"
     for found in _reached_from(func):
         if getattr(found, "__module__", "") == "langgraph.types" and found.__name__ == "interrupt":
-            return "calls interrupt(), and no person waits for a task; make what answers it a role"
+            return "calls interrupt(), but no person waits for a task; let a role answer instead"
         if _subgraph(found) is not None:
             return "calls a graph in its function; make the compiled graph the node itself"
     accepts = getattr(spec.runnable, "func_accepts", None) or ()

@@ -99,7 +99,7 @@ async function projectOf(
 ): Promise<Project> {
   if (flags.from !== undefined) return copyOf(flags.from, first, second);
   if (flags.python === true && flags.typescript === true)
-    throw new MatrixError("usage", "--python and --typescript: a template has one language");
+    throw new MatrixError("usage", "--python with --typescript: a template has one language");
   const known = await templates();
   const names = known.map(({ name }) => name);
   // A single word is a folder, unless it names a template: then it is both.

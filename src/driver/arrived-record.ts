@@ -31,7 +31,7 @@ export function checkedEnd(
   const problem = problemOfArrived(head, task);
   if (problem === null) return end;
   onSpoilt(task, problem, hostToBlame(head, task));
-  const message = `a host handed over what is no record: ${problem}`;
+  const message = `a host handed over something that is not a record: ${problem}`;
   return { ...end, ending: failTask(task, { ...SPOILT, message }).ending };
 }
 

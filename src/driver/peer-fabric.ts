@@ -171,7 +171,7 @@ export class PeerFabric implements Omit<Fabric, "stop"> {
   }
 
   shutOut(host: HostId): void {
-    this.#fence(host, "it handed over what is no record");
+    this.#fence(host, "it handed over something that is not a record");
   }
 
   /** Shuts out a host that beats and does not do its work. */

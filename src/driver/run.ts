@@ -51,7 +51,7 @@ export interface Fabric {
   begin(): void;
   /** Called when a task has its record, so that its hosts drop what they keep for it. */
   settle(rowId: string, trial: number): void;
-  /** Shuts out the host of this id, which handed over what is no record. */
+  /** Shuts out the host of this id, which handed over something that is not a record. */
   shutOut(host: HostId): void;
   /** `isComplete` is false when another driver may go on with the run. */
   stop(isComplete: boolean): Promise<void>;

@@ -250,7 +250,7 @@ class RecipeRun {
 
   /** Any process that had the task may have spoilt it. The last of them handed it over. */
   #refuseSpoilt(task: Task, problem: string, host: HostId | null): void {
-    const text = "a host handed over what is no record, so the row starts again";
+    const text = "a host handed over something that is not a record, so the row starts again";
     this.#log.write("warning", text, { task: task.rowId, problem, host: host ?? "unknown" });
     if (host !== null) this.#playing?.fabric.shutOut(host);
   }

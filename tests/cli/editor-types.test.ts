@@ -54,9 +54,9 @@ test("matrix types writes its own files again, and never a file of the user", ()
     const { code, stderr } = await matrix(["types", folder]);
     expect(code).toBe(2);
     expect(stderr).toBe(
-      "error: nothing was written, because no file is overwritten\n" +
+      "error: nothing was written, because matrix overwrites no file\n" +
         `  ${join(folder, "matrix.js")} is in the way\n` +
-        "hint: remove or rename what is in the way, or choose another folder\n",
+        "hint: remove or rename these files, or choose another folder\n",
     );
     expect(await readFile(join(folder, "matrix.js"), "utf8")).toBe("mine");
     expect(await readFile(types, "utf8")).toEndWith("old");

@@ -90,7 +90,7 @@ test("one word is a folder for the first template, and the name of a template is
     expect(await readFile(join(folder, "judge/recipe.toml"), "utf8")).toContain('name = "judge"');
   }));
 
-test("a name of a run is made of the folder's name", () =>
+test("the name of a run follows from the name of its folder", () =>
   withFolder(async (folder) => {
     for (const [name, run] of [
       ["_.ü x", "x"],
@@ -103,7 +103,7 @@ test("a name of a run is made of the folder's name", () =>
     }
   }));
 
-test("no file is overwritten, and the files that are in the way are named", () =>
+test("matrix init overwrites no file, and names the files that are in the way", () =>
   withFolder(async (folder) => {
     await writeFile(join(folder, "rule.py"), "mine");
     await mkdir(join(folder, "prompts"));

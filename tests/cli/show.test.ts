@@ -97,7 +97,7 @@ test("show prints the first record that passes all filters, and says when none d
     expect((await show("--where", 'id > "c" && status == "ok"')).stdout).toStartWith("row d · ");
     const none = await show("--error", "agent_failed", "--status", "ok");
     expect(none.stderr).toContain("no record in ");
-    expect(none.stderr).toContain(" fits");
+    expect(none.stderr).toContain(" matches");
     expect(none.code).toBe(2);
     expect((await show("--where", "no_such.member == 1")).stderr).toContain("--where no_such");
     expect((await show("--where", "((")).stderr).toContain("the expression does not parse");
@@ -111,7 +111,7 @@ test("show --next and --previous print the neighbours of a record among those th
     // The failed record lies between its neighbours, which alone fit.
     expect((await show("b", "--next", "--status", "ok")).stdout).toStartWith("row c · ");
     expect((await show("b", "--previous", "--status", "ok")).stdout).toStartWith("row a · trial 1");
-    expect((await show("e", "--next")).stderr).toContain("no record that fits comes after it");
+    expect((await show("e", "--next")).stderr).toContain("no matching record comes after it");
     expect((await show("a", "--previous")).stderr).toContain("comes before it");
   }));
 

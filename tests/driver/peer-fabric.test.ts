@@ -434,14 +434,14 @@ test.concurrent("a fabric that stops waits no longer than 3 seconds for its host
   await worker.stop();
 });
 
-test("a host that handed over what is no record is shut out, by its name, and once", async () => {
+test("a host that handed over something that is not a record is shut out, by its name, and once", async () => {
   const stage = await createFabric();
   const host = await createHost(stage, "a");
   await host.beat();
   await formed(stage);
   stage.fabric.shutOut("a");
   stage.fabric.shutOut("a");
-  await wrote(stage, "a-name is shut out: it handed over what is no record");
+  await wrote(stage, "a-name is shut out: it handed over something that is not a record");
   expect(stage.lines.filter((line) => line.includes("is shut out"))).toHaveLength(1);
   expect(stage.fabric.isFenced("a")).toBe(true);
   expect((await host.beat()).state).toBe("rejoin");

@@ -495,7 +495,7 @@ test("a task that no host has ended 45 s after its time is recorded as late, unl
   expect(stage.records).toHaveLength(2);
 });
 
-test("a row whose host hands over what is no record starts again, and fails after its last attempt", async () => {
+test("a row whose host hands over something that is not a record starts again, and fails after its last attempt", async () => {
   const stage = new Stage(1);
   const ended = stage.run.play(stage);
   stage.becomeReady();
@@ -521,7 +521,10 @@ test("a row whose host hands over what is no record starts again, and fails afte
   expect(stage.records).toMatchObject([
     {
       ...{ id: "0", status: "failed", attempt: 3 },
-      error: { code: "wire_invalid", message: `a host handed over what is no record: ${problem}` },
+      error: {
+        code: "wire_invalid",
+        message: `a host handed over something that is not a record: ${problem}`,
+      },
     },
   ]);
 });

@@ -108,7 +108,10 @@ test("what a host hands over is no record: the task fails, others are written, a
   const [first, second] = (appended[0]?.lines ?? []).slice(0, 2).map(parse);
   expect(first).toMatchObject({
     ...{ id: "x", status: "failed", stop_reason: "error", row: { q: "x" }, history: [] },
-    error: { code: "wire_invalid", message: `a host handed over what is no record: ${problem}` },
+    error: {
+      code: "wire_invalid",
+      message: `a host handed over something that is not a record: ${problem}`,
+    },
   });
   expect(second).toMatchObject({ id: "y", row: {}, history: [] });
 });

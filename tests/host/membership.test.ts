@@ -203,7 +203,7 @@ test.concurrent("a host tells once that the driver stopped, keeps on, and tells 
   await stop();
 });
 
-test.concurrent("a host that has no part in the run any more is to join anew, and the run is not over", async () => {
+test.concurrent("a host that the driver has removed joins anew, and the run is not over", async () => {
   const { membership, stop } = await createMembership([{}, { state: "rejoin" }]);
   expect(await membership.ended).toBe("rejoin");
   expect(membership.isOver).toBe(false);

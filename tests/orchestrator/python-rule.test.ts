@@ -196,7 +196,7 @@ test.each([
     "TypeError: state.x[1] is nan, which JSON does not have",
   ],
   ["return to('a', {'x': {1, 2}})", "TypeError: state.x: a set has no order: use sorted(...)"],
-  ["return to('a', {'x': object()})", "TypeError: state.x: object is no JSON"],
+  ["return to('a', {'x': object()})", "TypeError: state.x: object is not JSON"],
   [
     "return done(score='7')",
     /^next\(\) after a gives the score "7"; a score is a number, true, false or null$/,

@@ -376,7 +376,7 @@ test(
 );
 
 test(
-  "hosts that hand over what is no record are shut out, and every task goes on elsewhere and ends well",
+  "hosts that hand over something that is not a record are shut out, and every task goes on elsewhere and ends well",
   async () => {
     let found = 0;
     await prove(

@@ -741,7 +741,7 @@ export class World {
     );
   }
 
-  /** Shuts out a host that hands over what is no record, as a real driver does. */
+  /** Shuts out a host that hands over something that is not a record, as a real driver does. */
   #checked(life: DriverLife, message: EndMessage): EndMessage {
     const { task } = message;
     const liar = task.history.find(({ result }) => result === LIE)?.host;

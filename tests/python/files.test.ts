@@ -40,7 +40,7 @@ test("one file may hold a rule, a request, replies and an agent", () =>
     expect(await operations("replies")).toEqual(["replies"]);
   }));
 
-test("what is asked the same way shares a pool, and other interpreters and settings do not", () =>
+test("files with the same interpreter and settings share a pool, and others do not", () =>
   withFile(ALL, async (path) => {
     const files = new PythonFiles({ processes: 1 });
     const poolOf = async (more: object) =>
@@ -72,7 +72,7 @@ test.each([
   }),
 );
 
-test("two marks of a kind, and a mark on what is no function, are problems", () =>
+test("two marks of one kind, and a mark on a value that is not a function, are problems", () =>
   withFile(
     "from matrix_agent import replies, request\nrequest(5)\n" +
       "@replies\ndef a(request): pass\n@replies\ndef b(request): pass\n",
@@ -83,7 +83,7 @@ test("two marks of a kind, and a mark on what is no function, are problems", () 
         return problems[0]?.message;
       };
       expect(await messageOf("request")).toBe(
-        "TypeError: @request marks a int, which is no function",
+        "TypeError: @request marks a int, which is not a function",
       );
       expect(await messageOf("replies")).toBe(
         "LookupError: the file has 2 replies: mark one function with @replies",
@@ -104,7 +104,7 @@ test("a missing package of a file that states its needs names the key that insta
     },
   ));
 
-test("what a file prints is said with its path", () =>
+test("the text that a file prints is logged with the path of the file", () =>
   withFile(`${ALL}print("loaded")\n`, async (path) => {
     const said: string[][] = [];
     const say = (...line: string[]): void => void said.push(line);

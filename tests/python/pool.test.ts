@@ -68,7 +68,7 @@ test("each question has its own answer, and many go to an interpreter together",
     expect(processes.size).toBeLessThanOrEqual(2);
   }));
 
-test("what a rule prints is said, and is no answer", () =>
+test("the text that a rule prints is logged, and is not taken for an answer", () =>
   withPool("print('I am', state)\nreturn to('a', state)", async (pool, said) => {
     expect(await decided(pool, 7)).toBe(7);
     expect(await decided(pool, 8)).toBe(8);

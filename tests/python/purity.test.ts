@@ -92,7 +92,7 @@ test("a rule may change the state that it was given", () =>
     expect((await ask({ n: 1 }))["decided"]).toEqual({ to: "a", state: { n: 2 } }),
   ));
 
-test("what a rule prints is said once, although it decides twice", async () => {
+test("the text that a rule prints is logged once, although the rule decides twice", async () => {
   const said: string[] = [];
   await withRule("print('once'); return to('a')", async (ask) => void (await ask()), {
     say: (_, line) => void said.push(line),

@@ -77,7 +77,7 @@ test("the rate is that of the readings of the last minute, and gives the time th
     expect(await feed.next()).toMatchObject({ perSecond: null, leftMs: null });
   }));
 
-test("nothing is told while nothing changes, and what the driver tells is a change", () =>
+test("the live feed is silent while nothing changes, and news of the driver is a change", () =>
   withLiveRun(async (feedOf) => {
     let driver = DRIVER;
     const feed = await feedOf(

@@ -147,7 +147,7 @@ test("a query that cannot be answered is refused with the parameter's name", () 
     }
   }));
 
-test("what is not there is answered with 404 and what was looked for", () =>
+test("a request for a missing thing is answered with 404 and the name of that thing", () =>
   withRun(async ({ get }, run) => {
     const missing = [
       ["/api/runs/nothing~1", "no_run"],
@@ -373,7 +373,7 @@ test("judgements are kept, filter the list, and people do not overwrite each oth
     expect(file.split("\n").length).toBe(4);
   }));
 
-test("a judgement that says nothing, or of no record, is refused and not kept", () =>
+test("an empty judgement, and one of a record that does not exist, are refused and not kept", () =>
   withRun(async ({ post, json }, run) => {
     const path = `${run}/annotations`;
     const good = { id: "a", trial: 0, who: "ann", verdict: "accepted" };
@@ -530,7 +530,7 @@ test("records that are a link to another file are not read", () =>
     await symlink(secret, path);
     const { card } = await json<RunAnswer>(run);
     expect(card.state).toBe("broken");
-    expect(card.problem).toContain("is a link or no file, and is not read");
+    expect(card.problem).toContain("is a link or not a regular file, so it is not read");
     expect((await json<RecordsAnswer>(`${run}/records`)).total).toBe(0);
   }));
 

@@ -22,9 +22,9 @@ export async function writeFiles(folder: string, files: Files): Promise<void> {
     if (existsSync(path) && !(await isOurs(path))) inTheWay.push(path);
   }
   if (inTheWay.length > 0)
-    throw new MatrixError("usage", "nothing was written, because no file is overwritten", {
+    throw new MatrixError("usage", "nothing was written, because matrix overwrites no file", {
       problems: inTheWay.map((path) => ({ message: `${path} is in the way` })),
-      hint: "remove or rename what is in the way, or choose another folder",
+      hint: "remove or rename these files, or choose another folder",
     });
   for (const [name, text] of files) {
     const path = join(folder, name);

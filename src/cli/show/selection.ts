@@ -102,7 +102,7 @@ export class Selection {
     const rest =
       step > 0 ? places.subarray(from) : places.subarray(0, at === -1 ? from : at).toReversed();
     for await (const place of this.#fitting(filter, rest)) return place;
-    throw new MatrixError("usage", `no record that fits comes ${step > 0 ? "after" : "before"} it`);
+    throw new MatrixError("usage", `no matching record comes ${step > 0 ? "after" : "before"} it`);
   }
 
   async list(filter: Filter, limit: number): Promise<RecordList> {
@@ -167,7 +167,7 @@ export class Selection {
 
   async #nothing({ status, ...others }: Filter): Promise<MatrixError> {
     if (status === undefined || Selection.isNeeded(others))
-      return new MatrixError("usage", `no record in ${this.#path} fits`);
+      return new MatrixError("usage", `no record in ${this.#path} matches`);
     const { codes, values } = await this.#index.codes("status");
     const known = values.filter((_, code) => codes.includes(code));
     return new MatrixError("usage", `no record with status ${status} in ${this.#path}`, {

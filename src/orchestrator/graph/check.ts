@@ -110,7 +110,7 @@ function nodeFaults(node: Node): string[] {
     return ["calls a graph in its function; make the compiled graph the node itself"];
   if (node.runnable.func === undefined) return ["is not a plain function"];
   return interrupts(node.runnable)
-    ? ["calls interrupt(), and no person waits for a task; make what answers it a role"]
+    ? ["calls interrupt(), but no person waits for a task; let a role answer instead"]
     : [];
 }
 

@@ -107,7 +107,8 @@ function loadFrame(shape: Shape, around: Surroundings, saved: SavedFrame, rest: 
 
 function nodeIn({ nodes }: Shape, name: string): NodeShape {
   const node = nodes.get(name);
-  if (node === undefined) throw new Error(`the state is in the node ${name}, which is not there`);
+  if (node === undefined)
+    throw new Error(`the state is in node ${name}, which the graph does not have`);
   return node;
 }
 

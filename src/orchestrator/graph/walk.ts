@@ -140,7 +140,7 @@ class ToParent extends Error {
   readonly command: Command;
 
   constructor(command: Command, path: string) {
-    super(`node ${path} commands the graph around it, and there is none`);
+    super(`node ${path} commands a parent graph, but its graph has no parent`);
     this.command = command;
   }
 }

@@ -90,7 +90,7 @@ export async function runWorker(options: WorkerOptions): Promise<Leaving> {
 function lastWords(why: Leaving, { patienceMs }: WorkerOptions): string {
   const seconds = patienceMs / 1000;
   if (why === "over") return "the run is complete: leaving";
-  if (why === "told") return "told to leave: its tasks go on elsewhere";
+  if (why === "told") return "told to leave: other hosts go on with its tasks";
   if (why === "gone") return `no word from the driver for ${seconds} s (--patience): leaving`;
   return "the driver runs without this life of the host: joining anew";
 }

@@ -127,7 +127,7 @@ export class OpenRun {
     for (const file of [join(path, MANIFEST_FILE), trajectoriesPath(path)]) {
       const found = await lstat(file).catch(() => null);
       if (found === null || found.isFile()) continue;
-      this.#problem = `${file} is a link or no file, and is not read`;
+      this.#problem = `${file} is a link or not a regular file, so it is not read`;
       this.#table ??= new MemoryTable([], () => Promise.reject(new Error("no records")));
       return false;
     }

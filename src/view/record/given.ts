@@ -121,7 +121,7 @@ export class Given {
   /** A file that the manifest does not know by its hash is never shown. */
   async #requireUnchanged(path: string): Promise<void> {
     const bytes = await readFile(path).catch(() => {
-      throw new Error(`the file ${path} is not here`);
+      throw new Error(`this machine does not have the file ${path}`);
     });
     if (this.#manifest.hashes[path] !== createHash("sha256").update(bytes).digest("hex"))
       throw new Error(`${path} has changed since the run was made`);

@@ -121,7 +121,7 @@ async function promptsAnswer(
   const nothing = { hop, system: null, prompt: null, tools: [] };
   const record = wholeOf(view);
   const given = recipes.of(shown);
-  if (given === null) return { ...nothing, problem: "a file has no recipe" };
+  if (given === null) return { ...nothing, problem: "a file of records has no recipe" };
   if (record === null)
     return { ...nothing, problem: "the record is too large to render its prompts again" };
   if (record.history[hop] === undefined)

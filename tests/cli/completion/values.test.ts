@@ -116,7 +116,7 @@ test("a line is split as bash would split it, and the last word may be empty", (
   expect(wordsOf("matrix 'a b")).toEqual(["matrix", "a b"]);
 });
 
-test("what bash would take apart is quoted", () => {
+test("a candidate that bash would split is quoted", () => {
   expect(quotedForBash("a b'c$d")).toBe("a\\ b\\'c\\$d");
   expect(quotedForBash("runs/x-1_2.toml=@%+:,")).toBe("runs/x-1_2.toml=@%+:,");
 });

@@ -41,7 +41,7 @@ async function statesOf(graph: unknown, roles: readonly string[], row: JsonObjec
   return message.kind === "fork" ? branchesOf(message.task) : message.ending.error?.message;
 }
 
-test("roles at once find the channels of their graph, or the argument of their Send", async () => {
+test("roles that act at once find the channels of their graph, or the argument of their Send", async () => {
   const sends = new StateGraph(State)
     .addNode("a", () => ({}))
     .addNode("b", () => ({}))
@@ -56,7 +56,7 @@ test("roles at once find the channels of their graph, or the argument of their S
   ]);
 });
 
-test("one role alone finds plain channels, and beside them only what waits elsewhere", async () => {
+test("a role that acts alone finds plain channels, and beside them only nodes that wait", async () => {
   const sequence = new StateGraph(State)
     .addNode("a", () => ({}))
     .addEdge(START, "a")
@@ -86,7 +86,7 @@ test("one role alone finds plain channels, and beside them only what waits elsew
   expect(await statesOf(sent, ["a"], {})).toEqual([{ to: "a", state: 5 }]);
 });
 
-test("functions of nodes at once see the result, role, seed and history of their own branch", async () => {
+test("functions of nodes that run at once see the result, role, seed and history of their own branch", async () => {
   const see = (_: unknown, { configurable = {} }: { configurable?: Record<string, unknown> }) => {
     const { result, role, seed, id, trial, row, history } = configurable;
     const roles = (history as { role: string }[]).map((hop) => hop.role);

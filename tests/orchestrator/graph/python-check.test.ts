@@ -55,7 +55,7 @@ const REFUSED: readonly (readonly [source: string, line: number | undefined, fau
 def build():
     return two(ask).compile()`,
     15,
-    "node a calls interrupt(), and no person waits for a task; make what answers it a role",
+    "node a calls interrupt(), but no person waits for a task; let a role answer instead",
   ],
   [
     `def ask(s):
@@ -64,7 +64,7 @@ def deeper():
     return interrupt("who?")
 build = two(ask).compile()`,
     15,
-    "node a calls interrupt(), and no person waits for a task; make what answers it a role",
+    "node a calls interrupt(), but no person waits for a task; let a role answer instead",
   ],
   [
     `inner = two().compile()
@@ -202,7 +202,7 @@ const FAILURES: readonly (readonly [body: string, message: string])[] = [
   ],
   [
     `return Command(goto="b", graph=Command.PARENT)`,
-    "_ToParent: node a commands the graph around it, and there is none",
+    "_ToParent: node a commands a parent graph, but its graph has no parent",
   ],
   [`raise KeyError("no")`, "KeyError: 'no'"],
 ];

@@ -242,7 +242,7 @@ test("a graph that no task can walk is refused when it is loaded, with every fau
   const message = refusal(split, ["a", "b", "d"]);
   expect(message).toContain("node c is not a role of the recipe; roles: a, b, d");
   expect(message).toContain("role d has no node, so no task comes to it");
-  expect(message).toContain("node c calls interrupt(), and no person waits for a task");
+  expect(message).toContain("node c calls interrupt(), but no person waits for a task");
   expect(message).toContain("the graph is compiled to stop before node b");
   expect(refusal({ nodes: 1 }, [])).toContain("graph.ts does not give a StateGraph");
   expect(refusal(null, [])).toContain("graph.ts does not give a StateGraph");

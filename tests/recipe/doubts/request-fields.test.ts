@@ -22,7 +22,7 @@ test("a field that is close to a known one is doubted, at its place and with the
   ]);
 });
 
-test("known fields, fields like no other and fields that matrix writes are not doubted", () => {
+test("known fields, fields that resemble none of them and fields that matrix writes are not doubted", () => {
   expect(
     sampled({ temperature: 1, top_k: 5, my_own_switch_of_the_server: 1, n: 2, seed: 1, model: 2 }),
   ).toEqual([]);

@@ -54,7 +54,7 @@ test("two servers that append at once lose no line, and each sees what the other
     }
   }));
 
-test("what was read once is not read again, and what was appended meanwhile is", () =>
+test("lines that were read once are not read again, and lines that were appended meanwhile are", () =>
   withFolder(async (folder) => {
     const file = new AnnotationFile(folder);
     await file.append([said()]);

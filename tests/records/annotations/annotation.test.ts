@@ -28,7 +28,7 @@ test("a statement is one line, and is read back", () => {
   expect(parseStatement(line)).toMatchObject({ ...statement });
 });
 
-test("a line of another kind is no statement", () => {
+test("a line of another kind is not a statement", () => {
   const line = JSON.parse(lineOf(said())) as object;
   const wrong = [
     { ...line, format: "other" },
@@ -72,7 +72,7 @@ test("people do not overwrite each other, and trials are apart", () => {
   expect(annotations.of("a", 1).length).toBe(1);
 });
 
-test("words on a record that a retry replaced do not hold for the new one", () => {
+test("an annotation of a record that a retry replaced does not count for the new one", () => {
   const annotations = new Annotations();
   annotations.add(said({ verdict: "rejected", labels: ["bad"], comment: "no" }));
   expect(annotations.add(said({ attempt: 2, verdict: "accepted" }))).toMatchObject({

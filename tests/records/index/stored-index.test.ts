@@ -181,7 +181,7 @@ test("a byte that is damaged anywhere in the rows changes nothing that a reader 
     }
   }));
 
-test("an index of other records is not believed", () =>
+test("an index of other records is not trusted", () =>
   withFolder(async (folder) => {
     await writeRun(join(folder, "a"), false);
     await writeRun(join(folder, "b"), false, [RECORDS[2], ...RECORDS] as TrajectoryRecord[]);

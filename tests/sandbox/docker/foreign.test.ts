@@ -4,7 +4,7 @@ import { foreignMounts, foreignNames } from "../../../src/sandbox/docker/foreign
 const line = (root: string, place: string) =>
   `2186 2103 0:4 ${root} ${place} rw,nosuid - ext4 /dev/vda rw`;
 
-test("mounts of the engine, of the recipe and of the image are no surprise, and all others are", () => {
+test("mounts of the engine, of the recipe and of the image are expected, and all others are reported", () => {
   const own = [
     ...["/", "/proc", "/proc/kcore", "/sys", "/sys/fs/cgroup", "/dev", "/dev/pts", "/dev/shm"],
     ...["/dev/null", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/run/.containerenv"],
@@ -35,7 +35,7 @@ test("mounts of the engine, of the recipe and of the image are no surprise, and 
   ]);
 });
 
-test("variables of the engine, of the recipe and of the image are no surprise, and all others are", () => {
+test("variables of the engine, of the recipe and of the image are expected, and all others are reported", () => {
   const engine = ["PATH=/bin", "TERM=xterm", "HOME=/", "HOSTNAME=x", "container=podman"];
   expect(foreignNames([...engine, "A=1", "B=2"], ["A=", "B=2=3"])).toEqual([]);
   expect(foreignNames([...engine, "LEAK=1", "A=1", "TOKEN"], ["A=1"])).toEqual([

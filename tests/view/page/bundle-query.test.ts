@@ -45,7 +45,7 @@ test("ranges hold both of their ends, and may be open", () => {
   expect(chosen({ ended: "1970-01-01T00:00:02Z.." })).toEqual([2, 10]);
 });
 
-test("rows without the value come last in both orders", () => {
+test("rows without the value come last in both directions", () => {
   expect(chosen({ sort: "score" })).toEqual([0, 2, 10, 1]);
   expect(chosen({ sort: "score", desc: "1" })).toEqual([10, 2, 0, 1]);
   expect(chosen({ sort: "id" })).toEqual([10, 0, 1, 2]);

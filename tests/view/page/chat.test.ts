@@ -22,7 +22,7 @@ test("a message is read with its reasoning, its calls and what else it has", () 
   });
 });
 
-test("what has no role, or neither content nor calls, is no message", () => {
+test("a value without a role, or with neither content nor calls, is not a message", () => {
   for (const value of [null, 1, "a", [], {}, { role: "assistant" }, { content: "a" }, { role: 1 }])
     expect(chatMessageOf(value as never)).toBeNull();
   expect(chatMessageOf({ role: "assistant", content: null })).toMatchObject({

@@ -63,7 +63,7 @@ test("ages are rounded to one unit", () => {
   expect(format.age(null, 0)).toBe("–");
 });
 
-test("the key of a run shows its name without the mark", () => {
+test("the name of a run is its key without the hash behind ~", () => {
   expect(format.nameInKey("coral~e8a0eced")).toBe("coral");
   expect(format.nameInKey("coral")).toBe("coral");
 });

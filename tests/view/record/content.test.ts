@@ -31,7 +31,7 @@ test("a text is not cut within a pair of surrogates", () => {
   expect(beginningOf("ab", 2)).toBe("ab");
 });
 
-test("a value of 100 levels is a value, and a deeper one is the beginning of its JSON", () => {
+test("a value of 100 levels is shown as a tree, and a deeper one as the beginning of its JSON", () => {
   const [fits, deep] = [100, 101].map((levels) => JSON.stringify(nested(levels)));
   expect(content(fits ?? "").text).toBeNull();
   expect(content(deep ?? "")).toEqual({ value: null, text: deep ?? "", clips: [] });
@@ -46,7 +46,7 @@ test("a value of 40,000 levels does no harm", () => {
   });
 });
 
-test("a value with many small parts is the beginning of its JSON", () => {
+test("a value with many small parts is shown as the beginning of its JSON", () => {
   const text = JSON.stringify(Array.from({ length: 2 ** 20 + 1 }, () => 1));
   expect(content(text)).toEqual({
     value: null,

@@ -38,7 +38,7 @@ test("the items of a list are found", () => {
   ]);
 });
 
-test("a value of another kind has no members and no items, and an empty one has none", () => {
+test("a list has no members, an object has no items, and empty ones have none", () => {
   expect(membersOf("[1]", whole("[1]"))).toBeNull();
   expect(itemsOf("{}", whole("{}"))).toBeNull();
   expect(membersOf("{ }", whole("{ }"))?.size).toBe(0);
@@ -71,7 +71,7 @@ test("a pointer leads to a part, with escaped names and places in lists", () => 
   expect(pointerPart("a/~b")).toBe("a~1~0b");
 });
 
-test("text that is not whole ends the search, and nothing more", () => {
+test("JSON that ends early ends the search for its parts without an error", () => {
   for (const text of ['{"a":"b', '{"a"', '{"a":', "[1,[2", '{"a":1,', "[1 2]", '{"a" 1}', "", "["])
     expect(() => [membersOf(text, whole(text)), itemsOf(text, whole(text))]).not.toThrow();
 });

@@ -135,7 +135,7 @@ test("records of other programs are shown as far as they can be understood", () 
   expect(view.bodies(0, 2).hops[0]?.result.value).toBe(1);
 });
 
-test("a line that is no JSON, and members that are deep, do no harm", () => {
+test("a line that is not JSON and deeply nested members are shown without an error", () => {
   const deep = "[".repeat(40_000) + "]".repeat(40_000);
   for (const line of ["", "null", "[]", '{"history":', `{"error":${deep},"history":[${deep}]}`]) {
     const view = new RecordView(line);

@@ -60,14 +60,14 @@ test("200 hits are told one by one, and further ones are only counted", async ()
   expect([scan.hits.length, scan.progress.matched]).toEqual([200, 201]);
 });
 
-test("records that came after the beginning are for the next scan", async () => {
+test("records that come after a scan has begun are left for the next scan", async () => {
   const scan = scanOf(["{}", "{}"], { total: 1, where: compileExpression("true") });
   await scan.done;
   expect(scan.progress).toMatchObject({ read: 1, matched: 1 });
   expect(scan.has(1)).toBeFalse();
 });
 
-test("a scan is cancelled when the last page that watches it leaves", async () => {
+test("a scan is cancelled when the last page that watches it is closed", async () => {
   const scan = scanOf([], { total: 1000, lines: endless });
   const [leaveFirst, leaveLast] = [scan.watch(), scan.watch()];
   leaveFirst();
@@ -78,7 +78,7 @@ test("a scan is cancelled when the last page that watches it leaves", async () =
   expect(scan.progress.state).toBe("cancelled");
 });
 
-test("a fault of the file ends the scan with its words", async () => {
+test("an error of the file ends the scan with its message", async () => {
   const lines = async function* (): AsyncGenerator<readonly ScanLine[]> {
     yield [{ n: 0, text: "{}" }];
     throw new Error("the disk is gone");

@@ -44,7 +44,7 @@ test("quantiles are values of the column", () => {
   expect(histogramOf([4])).toMatchObject({ p50: 4, p95: 4, p99: 4 });
 });
 
-test("no values have no histogram", () => {
+test("a column without values has no histogram", () => {
   expect(histogramOf([])).toBeNull();
   expect(histogramOf([Number.NaN])).toBeNull();
 });

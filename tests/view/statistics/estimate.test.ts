@@ -39,7 +39,7 @@ test("the interval is that of Student's t", async () => {
   expect(estimate?.count).toBe(3);
 });
 
-test("one row has a mean and no interval, and no row has nothing", async () => {
+test("one row gives a mean without an interval, and an empty run gives neither", async () => {
   const one = [
     { id: "a", score: 1 },
     { id: "a", trial: 1, score: 0 },

@@ -15,7 +15,7 @@ async function passing(
   return [...(await filtered(tableOf(rows, own), parameters, marks))];
 }
 
-test("without parameters every record passes", async () => {
+test("a filter without parameters lets every record pass", async () => {
   expect(await passing([{}, {}], {})).toEqual([0, 1]);
   expect(await passing([{}, {}], { status: "", id: undefined })).toEqual([0, 1]);
 });
@@ -64,7 +64,7 @@ test("every column of numbers can be limited", async () => {
   expect(await passing(rows, { ended: `..${Date.parse("2026-11-24T00:00:01Z")}` })).toEqual([0]);
 });
 
-test("a range that is none is refused with its name", async () => {
+test("a value that is not a range is refused with the name of its parameter", async () => {
   for (const text of ["abc", "1..b", "1..2..3"])
     await expect(passing([{}], { score: text })).rejects.toThrow(`score: ${text} is not a range`);
 });
@@ -74,7 +74,7 @@ test("a part of an id is found in any case", async () => {
   expect(await passing(rows, { id: "ALPHA" })).toEqual([0]);
 });
 
-test("trials are numbers", async () => {
+test("the filter of trials takes numbers alone", async () => {
   const rows = [{ trial: 0 }, { trial: 1 }, { trial: 2 }];
   expect(await passing(rows, { trial: "0,2" })).toEqual([0, 2]);
   await expect(passing(rows, { trial: "-1" })).rejects.toThrow(

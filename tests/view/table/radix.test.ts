@@ -24,7 +24,7 @@ test("keys that are not a number come last in both directions", () => {
   expect(sorted([Number.NaN, 2, Number.NaN, 1], true)).toEqual([1, 3, 0, 2]);
 });
 
-test("no keys have no places", () => {
+test("an empty list of keys has an empty order", () => {
   expect(sorted([])).toEqual([]);
 });
 
