@@ -20,7 +20,7 @@ export interface Recorded extends Pick<TrajectoryRecord, "seed" | "history"> {
 /** Finds records and what a retry of the replay needs. Null for a task without a record. */
 export interface RecordedTasks {
   find(task: Task, signal: AbortSignal): Recorded | null | Promise<Recorded | null>;
-  /** How many seeds of the task retries have given up (src/records/superseded.ts). */
+  /** The number of the task's seeds that retries have given up (src/records/superseded.ts). */
   redraws(task: Task, signal: AbortSignal): Promise<number>;
 }
 

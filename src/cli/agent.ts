@@ -177,7 +177,7 @@ async function watchWorkers(flags: AgentFlags): Promise<number> {
   const isUrl = /^https?:/.test(flags.join);
   if (!isUrl) refuseAddress("--join", flags.join);
   const target = isUrl ? flags.join : resolve(flags.join);
-  // What is wrong is reported here once, and not by each worker.
+  // A fault is reported here once, and not by each worker.
   createFinder(target, token, insecure);
   if (advertise !== undefined) advertisedHost(advertise);
   const lives = new WorkerLives({

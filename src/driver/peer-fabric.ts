@@ -30,7 +30,7 @@ const FORMING_MS = 5000;
 const CENSUS_PATIENCE_MS = 1000;
 const FIRST_CENSUS_MAX = 2 ** 48;
 const TICK_MS = 100;
-/** When no task has ended for this long, a census finds out which tasks are still held. */
+/** The time without the end of a task after which a census asks which tasks are still held. */
 const STALL_MS = 15_000;
 /** Interval at which the log names the roles without a host. */
 const UNSERVED_MS = 10_000;

@@ -21,7 +21,7 @@ export interface SelectionRules {
   readonly include: ReadonlySet<Unanswered>;
   /** An expression over the record, which must be true. */
   readonly filter: Expression | null;
-  /** What people must have said of a record; null for anything. */
+  /** The judgement that people must have given of a record; null for any. */
   readonly annotated: Judgement | null;
   /** The least score of a record. A record without a score is left out too. Null for no limit. */
   readonly minScore: number | null;

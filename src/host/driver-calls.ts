@@ -6,7 +6,7 @@ import { PeerSession } from "../http/session.ts";
 import { type Control, type ControlKind, decodeControl, encodeControl } from "../peer/control.ts";
 import type { HostId } from "../peer/member.ts";
 
-/** Where the driver is, and the token that proves membership of the run. */
+/** The address of the driver, and the token that proves membership of the run. */
 export interface DriverAddress {
   readonly url: string;
   readonly token: string;

@@ -14,7 +14,7 @@ export interface Address {
 export const DEFAULT_PORT = 7400;
 export const LOOPBACK: Address = { hostname: "127.0.0.1", port: 0 };
 
-/** Where the web page is served, unless the user says otherwise. */
+/** The address of the web page, unless the user names another one. */
 export const VIEW_ADDRESS: Address = { ...LOOPBACK, port: 7450 };
 
 /** The parts that an address leaves out. */

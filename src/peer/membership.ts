@@ -28,7 +28,7 @@ export interface ListVersion {
 }
 
 export interface BeatAnswer {
-  /** What the driver says of the run. */
+  /** The state of the run, as the driver tells it. */
   readonly state: RunState;
   /**
    * Identifies this joining of the host. When it changes, the host had been given up, and it

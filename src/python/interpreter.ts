@@ -18,7 +18,7 @@ const LAST_WORDS = 2000;
 /** The decorator of the library that marks what is asked; a graph is exported by a name. */
 export type Kind = "rule" | "graph" | "request" | "replies";
 
-/** What the check of a graph needs. */
+/** The parts of the recipe that the check of a graph needs. */
 export interface GraphExport {
   /** The path of the graph in errors. */
   readonly path: string;

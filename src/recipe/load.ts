@@ -91,7 +91,7 @@ export async function examineRecipe(
   const recipe = withProcesses(withConcurrency(mended, resolved), env);
   const portable = mapLeaves(resolved, "", unplaced);
   const all = [...problems, ...checkReferences(recipe, soundness).map(at)];
-  // What is probably meant can only be told of a whole recipe.
+  // Most doubts need a whole recipe.
   const doubts = all.length === 0 ? doubtsIn(recipe, resolved) : fieldDoubts(resolved);
   const loaded: LoadedRecipe = {
     recipe,

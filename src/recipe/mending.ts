@@ -69,7 +69,7 @@ export class Soundness {
 
 export class Mending {
   #table: JsonObject;
-  /** How often the value at a key was taken out. */
+  /** The number of times that the value at a key was taken out. */
   readonly #taken = new Map<string, number>();
   readonly #renamed = new Map<string, string>();
   /** Keys that were taken out since the table was last checked. */

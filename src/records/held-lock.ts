@@ -51,7 +51,7 @@ export class HeldLock implements Lock {
   readonly #path: string;
   readonly #lost = new AbortController();
   readonly #heartbeat: NodeJS.Timeout;
-  /** When the last look began that found the lock here. */
+  /** The time at which the last look began that found the lock here. */
   #seenAt: number;
 
   constructor(options: HeldLockOptions) {

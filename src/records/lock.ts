@@ -36,7 +36,7 @@ interface Found {
   readonly number: number;
   /** Null when the file cannot be understood. */
   readonly holder: Holder | null;
-  /** When its holder touched it, by the clock of the file system. */
+  /** The time of its holder's last touch, by the clock of the file system. */
   readonly touchedMs: number;
   /** Time since then. */
   readonly silentMs: number;

@@ -26,7 +26,7 @@ export interface FileLine {
   readonly number: number;
   /** Byte offset in the file of the line, or of the frame of a compressed file where it begins. */
   readonly start: number;
-  /** Where the line begins in the content of that frame; 0 in a plain file. */
+  /** The offset of the line in the content of that frame; 0 in a plain file. */
   readonly inFrame: number;
   /** Bytes of the line without its newline. */
   readonly bytes: number;

@@ -66,7 +66,7 @@ export async function readRecordedTasks(
   const { stored } = index;
   const reading = new Reading(path, paidFor);
   let from = BEGINNING;
-  // What a replay has paid for depends on the histories of its records.
+  // The cost of a replay depends on the histories of its records.
   if (stored !== null && paidFor === costOf) {
     reading.takeRows(stored);
     from = stored.end;

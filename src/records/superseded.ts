@@ -1,6 +1,6 @@
-// What superseded.jsonl tells a later start of the run: which rows began before, and what they
-// cost. A row that runs again goes on with the next attempt. So nothing that a host still holds of
-// an earlier attempt is taken for its end.
+// The facts that superseded.jsonl tells a later start of the run: which rows began before, and what
+// they cost. A row that runs again goes on with the next attempt. So nothing that a host still
+// holds of an earlier attempt is taken for its end.
 //
 // It keeps its seed where the server, the sandbox, the host or the time was to blame: the same
 // requests can succeed now, and their earlier answers are in the journal or the cache. Otherwise an
@@ -19,7 +19,7 @@ import { countedBytes } from "./supersede.ts";
 export interface Beginning {
   /** The number of its first attempt, from 1. */
   readonly attempt: number;
-  /** How many seeds of it were given up. */
+  /** The number of its seeds that were given up. */
   readonly redraws: number;
 }
 

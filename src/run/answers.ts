@@ -1,4 +1,4 @@
-// What a process keeps of the models that it asks: their answers, in the journal of the run, so
+// The memory of a process for the models that it asks: their answers, in the journal of the run, so
 // that none is paid for twice, and in the cache that the recipe names; and windows of replicas.
 
 import { constants } from "node:fs";

@@ -29,7 +29,7 @@ export class Books {
   readonly before: number;
   readonly #options: BooksOptions;
   readonly #newErrors: Record<string, number> = {};
-  /** What this start has paid for the records that it made. */
+  /** The cost of the records that this start made. */
   #paid: Spent = NOTHING_SPENT;
 
   constructor(options: BooksOptions) {
@@ -72,7 +72,7 @@ export class Books {
     if (!isAlone) this.ledger.record({ usage: paid, cost: paid.cost }, performance.now());
   }
 
-  /** What all starts have paid for the records of the run, without those that were replaced. */
+  /** The cost of the run's records over all starts, without those that were replaced. */
   get paid(): Spent {
     return addSpent(this.#options.directory.recorded.used, this.#paid);
   }

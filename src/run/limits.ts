@@ -42,7 +42,7 @@ export function boundOf({ run, roles, models }: Recipe, role: string): Bound | n
   const bounds = [
     { steps: run.concurrency, key: null },
     { steps: concurrency, key: `${joinKey("roles", role)}.concurrency` },
-    // How many replicas a file or a name has shows only in the run.
+    // The number of replicas behind a file or a name shows only in the run.
     ...(config === undefined || isFound(config)
       ? []
       : [{ steps: requestsOf(config), key: `${joinKey("models", model)}.concurrency` }]),

@@ -1,4 +1,4 @@
-// How a run stops before it is complete: at the wish of the user, because its budget is used up, or
+// Stops a run before it is complete: at the wish of the user, because its budget is used up, or
 // early, because no row can succeed. First no further task begins; tasks in flight get time to
 // finish, unless no host is left that could finish them.
 

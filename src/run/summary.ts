@@ -20,7 +20,7 @@ export interface Summary {
   readonly simulated: boolean;
   /** True when the run was made of another run's records. */
   readonly replayed: boolean;
-  /** What a replay has paid for, over all starts; null for a run of a dataset. */
+  /** The cost of a replay over all starts; null for a run of a dataset. */
   readonly asked: Spent | null;
   readonly expected: number;
   readonly ok: number;
@@ -51,7 +51,7 @@ export interface Summary {
   /** Failed and lost records of all starts, by error code. */
   readonly all_errors: Readonly<Record<string, number>>;
   readonly score: { readonly scored: number; readonly mean: number } | null;
-  /** What looks like a credential in records of this start that were looked at. */
+  /** Texts that look like a credential, in the records of this start that were looked at. */
   readonly credentials: FoundCredentials;
   readonly error: MatrixError | null;
 }

@@ -15,7 +15,7 @@ const MESSAGE_BYTES_MAX = 4096;
 /** A file that is just replaced by a pipe could be waited for without end. */
 const TIMEOUT_MS_MAX = 30_000;
 
-/** What a path must not be. The first that holds is printed, and the script ends. */
+/** The kinds of path that are refused. The first that holds is printed, and the script ends. */
 const REFUSE = `
 no() { echo "$1" >&2; exit 1; }
 case $1 in */) no 'its name ends in /, so it is a folder' ;; esac

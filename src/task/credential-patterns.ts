@@ -9,7 +9,7 @@ interface Rule {
   /** Texts, one of which every match has. They are looked for first, because that is fast. */
   readonly literals: readonly string[];
   readonly pattern: RegExp;
-  /** What to leave out where it is more than the pattern matches. */
+  /** The text to leave out, where that is more than the pattern matches. */
   readonly whole?: RegExp;
 }
 

@@ -24,7 +24,7 @@ const OTHERS_WRITE = 0o022;
 const { O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } = constants;
 /** O_NONBLOCK: a pipe with that name must not hold the program up. */
 const SAFELY = O_NOFOLLOW | O_NONBLOCK;
-/** How a file of ours is opened: to append to it, or to change what is in it. */
+/** The way to open a file of ours: to append to it, or to change its content. */
 const FLAGS = { a: O_WRONLY | O_APPEND | O_CREAT, "r+": O_RDWR } as const;
 
 /**

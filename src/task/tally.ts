@@ -36,7 +36,7 @@ export class RunningTally implements Tally {
   cost: number | null = null;
   readonly score = { count: 0, sum: 0 };
 
-  /** What the records say was spent; their cost is 0 without a price. */
+  /** The spending that the records state; their cost is 0 without a price. */
   get spent(): Spent {
     return addSpent(NOTHING_SPENT, { ...this.usage, cost: this.cost ?? 0 });
   }

@@ -36,7 +36,7 @@ export type Status = Ending["status"];
 export interface Failure {
   /** A word for programs, such as `no_run`, `no_record`, `bad_query`, `forbidden`. */
   readonly code: string;
-  /** What could not be done, and what to do. */
+  /** The message: what could not be done, and what to do. */
   readonly message: string;
 }
 
@@ -351,7 +351,7 @@ export interface RecordAnswer {
   readonly input: Content;
   /** All hops, without what they said. */
   readonly hops: readonly HopLine[];
-  /** What the first hops said, as `/hops` gives it. */
+  /** The content of the first hops, as `/hops` gives it. */
   readonly first: HopsAnswer;
   readonly attachments: readonly Attachment[];
   /** Why attachments could not be read; null when they were, or when there are none. */
@@ -478,7 +478,7 @@ export interface Attachment {
 
 export type Verdict = "accepted" | "rejected";
 
-/** What one person last said of a record. */
+/** The latest statements of one person about a record. */
 export interface Annotation extends RecordRef {
   readonly who: string;
   /** The time of the latest change, in UTC (RFC 3339). */
@@ -675,7 +675,7 @@ export interface BundledRun {
 
 export interface BundledRecord
   extends Omit<RecordAnswer, "previous" | "next" | "position" | "matched"> {
-  /** What all hops said; clips have no more text elsewhere. */
+  /** The content of all hops; clips have no more text elsewhere. */
   readonly bodies: readonly HopBody[];
   readonly prompts: readonly PromptsAnswer[];
 }

@@ -20,7 +20,7 @@ export interface ViewOptions {
   readonly page: PageFiles;
   /** The token that requests need; null on loopback. */
   readonly token: string | null;
-  /** What the driver of the only run tells; null where files alone tell. */
+  /** The driver of the only run; null where files alone tell. */
   readonly driver: (() => LiveDriver) | null;
 }
 

@@ -1,4 +1,4 @@
-// What protects the page and its user. The server listens on loopback unless the user asks for
+// The protection of the page and its user. The server listens on loopback unless the user asks for
 // more, and then every request needs a token. Pages of other origins get nothing. Content of models
 // is data: no answer with it is HTML, and the page may run no script but its own.
 

@@ -22,7 +22,7 @@ export interface ServeOptions {
   readonly token: string;
   /** The name under which annotations are kept. */
   readonly who: string;
-  /** What the driver of the only run tells; null where files alone tell. */
+  /** The driver of the only run; null where files alone tell. */
   readonly driver?: (() => LiveDriver) | null;
 }
 

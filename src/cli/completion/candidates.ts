@@ -1,4 +1,4 @@
-// What a word of the command line may become: commands, flags, and values of flags and arguments.
+// Candidates for a word of the command line: commands, flags, and values of flags and arguments.
 
 import type { Argument, Command, Option } from "commander";
 

@@ -1,4 +1,4 @@
-// What a project has besides its recipe: files for editors, for the tests, and for git.
+// The files of a project besides its recipe: files for editors, for the tests, and for git.
 
 import { editorFiles, type Language } from "../editor/editor-files.ts";
 

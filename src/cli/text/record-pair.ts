@@ -1,4 +1,4 @@
-// How two records differ: member by member, and hop by hop.
+// The differences between two records: member by member, and hop by hop.
 
 import type { Json } from "../../task/json.ts";
 import { chatContent, type TrajectoryRecord } from "../../task/record.ts";

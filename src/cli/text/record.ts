@@ -60,7 +60,7 @@ export function renderRecord(record: TrajectoryRecord, options: RecordOptions): 
   return lines.join("\n");
 }
 
-/** Where user code threw. The first line of a JavaScript stack repeats the message. */
+/** The place at which user code threw. The first line of a JavaScript stack repeats the message. */
 function framesOf(stack: string | undefined): string[] {
   if (stack === undefined) return [];
   const lines = stack.split("\n");

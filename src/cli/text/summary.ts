@@ -41,7 +41,7 @@ function titleOf(summary: Summary, made: number): string {
   return `${name}: ${state} after ${formatDuration(elapsed_ms)}${label}, ${records}`;
 }
 
-/** How many tasks failed or were lost, and why. */
+/** The number of tasks that failed or were lost, and the reasons. */
 function missedOf({ failed, lost, all_errors: errors }: Summary): string {
   const parts = [
     ...(failed > 0 ? [`${grouped(failed)} failed`] : []),
@@ -58,14 +58,14 @@ function accountOf(summary: Summary): string {
     : `${grouped(recordedOf(summary))} of ${grouped(expected)} recorded: ${parts}`;
 }
 
-/** How many records a retry took out. */
+/** The number of records that a retry took out. */
 function retriedOf({ retried }: Summary): string[] {
   if (retried === null) return [];
   if (retried === 0) return ["--retry: no record is of that kind"];
   return [`run again: ${grouped(retried)}; their old records are in superseded.jsonl`];
 }
 
-/** How the failed and lost tasks of a complete run are run again. */
+/** The command that runs failed and lost tasks of a complete run again. */
 function retryHint({ state, failed, lost, all_errors: errors }: Summary): string[] {
   if (state !== "complete" || failed + lost === 0) return [];
   const kinds = [...(failed > 0 ? ["failed"] : []), ...(lost > 0 ? ["lost"] : [])];

@@ -22,7 +22,7 @@ type PageOf = ReturnType<typeof readPage>;
 type Values = NonNullable<PageOf["data"]>;
 type Decoder = Parameters<typeof readPage>[2];
 
-/** What the columns of a file share. */
+/** The state that the columns of a file share. */
 export interface Opened {
   readonly file: FileHandle;
   readonly root: SchemaTree;

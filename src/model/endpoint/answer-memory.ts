@@ -15,7 +15,7 @@ export interface AnswerMemoryOptions {
   readonly freeBytes?: number;
 }
 
-/** What one answer holds. */
+/** The memory that one answer holds. */
 export interface AnswerShare extends Disposable {
   /**
    * Raises what the answer holds to this many bytes. Returns null when they are granted at once,

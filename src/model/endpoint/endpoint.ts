@@ -35,7 +35,7 @@ const STREAMED: JsonObject = { stream: true, stream_options: { include_usage: tr
 /** The bound of this process. */
 const processMemory = new AnswerMemory();
 
-/** What one try has while its answer is read. */
+/** The state of one try while its answer is read. */
 interface Reading {
   readonly limits: TimeLimits;
   readonly received: Received;

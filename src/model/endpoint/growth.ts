@@ -1,5 +1,5 @@
-// How pieces of a streamed answer become one value: text grows, whatever the names of its fields
-// are, lists are joined, and tables grow field by field.
+// Joins the pieces of a streamed answer into one value: text grows, whatever the names of its
+// fields are, lists are joined, and tables grow field by field.
 
 import { isJsonObject, type Json, type JsonObject } from "../../task/json.ts";
 

@@ -1,4 +1,4 @@
-// How busy a replica is and how long its answers take, as far as this process has seen. Requests
+// The load of a replica and the time of its answers, as far as this process has seen. Requests
 // that are still in flight count, too: a replica from which nothing has come back is as slow as
 // its requests are old. Pure: times are arguments, in milliseconds.
 

@@ -14,7 +14,7 @@ import {
 
 export interface Shape {
   readonly nodes: ReadonlyMap<string, NodeShape>;
-  /** Where the input of the graph enters. */
+  /** The node or condition at which the input of the graph enters. */
   readonly start: NodeShape;
   readonly channels: readonly (readonly [name: string, channel: Channel])[];
   /** The channels that a graph gives to the graph around it. */

@@ -1,4 +1,5 @@
-// What the binary carries of recipes, templates and sandboxes. It is loaded when it is asked for.
+// The recipes, templates and sandboxes that the binary carries. They are loaded when they are
+// needed.
 
 /** Under Deno the name leads to files-on-disk.ts, and otherwise to files.js. */
 export function carried(): Promise<typeof import("./files.js")> {

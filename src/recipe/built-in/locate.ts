@@ -1,4 +1,4 @@
-// Where a recipe is: a path, a folder with a recipe.toml, or the name of a built-in recipe. What is
+// Finds a recipe by a path, a folder with a recipe.toml, or the name of a built-in recipe. What is
 // on the disk comes first.
 
 import { existsSync, statSync } from "node:fs";

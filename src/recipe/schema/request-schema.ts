@@ -70,7 +70,7 @@ const WRITTEN: Readonly<Record<string, string>> = {
 /** Names of fields that endpoints are known to take. */
 export const KNOWN_FIELDS: readonly string[] = Object.keys(KNOWN);
 
-/** What to set in place of a field that matrix writes itself; null for any other field. */
+/** The advice for a field that matrix writes itself; null for any other field. */
 export function insteadOf(field: string): string | null {
   return Object.hasOwn(WRITTEN, field) ? (WRITTEN[field] ?? null) : null;
 }

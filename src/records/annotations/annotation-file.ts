@@ -35,7 +35,7 @@ export class AnnotationFile {
     this.path = join(directory, ANNOTATIONS_FILE);
   }
 
-  /** What was said up to now, by this process and by others. Fails with `storage_failed`. */
+  /** The statements up to now, by this process and by others. Fails with `storage_failed`. */
   async read(): Promise<Annotations> {
     await this.#inTurn(() => this.#readNew());
     return this.#annotations;

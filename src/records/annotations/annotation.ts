@@ -1,6 +1,7 @@
-// What people say of a record: a verdict, labels, a comment. Each line of annotations.jsonl is one
-// statement of one person. Of a person's statements about a record the latest counts, for each
-// member by itself, so nothing is overwritten and the file tells the history.
+// Annotations of people: a verdict, labels and a comment about a record. Each line of
+// annotations.jsonl is one statement of one person. Of a person's statements about a record the
+// latest counts, for each member by itself, so nothing is overwritten and the file tells the
+// history.
 
 import * as v from "valibot";
 import { taskName } from "../superseded.ts";
@@ -43,7 +44,7 @@ const lineSchema = v.object({
 /** One statement, as a line of the file. */
 export type Statement = Omit<v.InferOutput<typeof lineSchema>, "format">;
 
-/** What one person last said of a record. */
+/** The latest statements of one person about a record. */
 export interface Annotation {
   readonly who: string;
   readonly id: string;
@@ -82,7 +83,7 @@ export class Annotations {
     const people = this.#byTask.get(task) ?? new Map<string, Annotation>();
     this.#byTask.set(task, people);
     const before = people.get(who);
-    // What was said of a record that a retry has replaced does not hold for the new one.
+    // Statements about a record that a retry has replaced do not hold for the new one.
     const kept = before?.attempt === attempt ? before : null;
     const annotation = {
       ...{ who, id, trial, attempt, at },
@@ -94,7 +95,9 @@ export class Annotations {
     return annotation;
   }
 
-  /** What each person last said of a record, in the order in which they first spoke. */
+  /**
+   * The latest statements of each person about a record, in the order in which they first spoke.
+   */
   of(id: string, trial: number): readonly Annotation[] {
     return [...(this.#byTask.get(taskName(id, trial))?.values() ?? [])];
   }

@@ -28,13 +28,13 @@ export type IndexedHead = Pick<RecordHead, "id" | "trial" | "status"> &
     >
   >;
 
-/** Where a line is in the file of the records. */
+/** The place of a line in the file of the records. */
 export interface Place {
   /** Byte offset of the line, or of its frame in a compressed file. */
   readonly offset: number;
   /** Bytes of that frame; 0 in a plain file. */
   readonly frameBytes: number;
-  /** Where the line begins in the content of its frame. */
+  /** The offset of the line in the content of its frame. */
   readonly inFrame: number;
   /** Bytes of the line without its newline. */
   readonly bytes: number;

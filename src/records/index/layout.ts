@@ -43,7 +43,7 @@ export const DOUBLE = {
 export const WORD = {
   /** Bytes of the frame that has the line; 0 in a plain file. */
   frame_bytes: 20,
-  /** Where the line begins in the content of its frame. */
+  /** The offset of the line in the content of its frame. */
   in_frame: 21,
   /** Bytes of the line without its newline. */
   bytes: 22,

@@ -1,4 +1,4 @@
-// Where the records of a run are, with the fields that lists and filters need. The index stands in
+// The places of a run's records, with the fields that lists and filters need. The index stands in
 // the run directory beside the records (DESIGN.md 10). The records are the truth: what the stored
 // index does not cover, or says wrongly, is read from them into memory.
 //

@@ -50,7 +50,7 @@ export class StoredIndex {
   readonly #texts: number;
   /** Number of rows that count. */
   size: number;
-  /** Where the records begin that have no row. */
+  /** The place of the first record that has no row. */
   end: From = BEGINNING;
   /** Bytes of texts that rows have. */
   textBytes = 0;
@@ -305,7 +305,7 @@ function isWhole(words: Uint32Array, n: number): boolean {
   return words[at + WORD.row_sum] === rowSum(words, at);
 }
 
-/** Where the parts of a record are. */
+/** The places of the parts of a record. */
 export interface RowPlace {
   readonly offset: number;
   readonly frameBytes: number;

@@ -95,7 +95,7 @@ async function previewByCode(
   return preview;
 }
 
-/** What failed, as one error. A single failure stays as it is. */
+/** Failures as one error. A single failure stays as it is. */
 class Failures {
   readonly loaded: LoadedRecipe;
   readonly #path: string;

@@ -7,7 +7,7 @@ import { publicUrl } from "../../model/endpoint/credentials.ts";
 import type { Environment, Reference } from "../../recipe/compose.ts";
 import { hasCredentials } from "../../recipe/keys.ts";
 
-/** What stands for a value that may be a secret. */
+/** The text in place of a value that may be a secret. */
 export const HIDDEN = "hidden-by-matrix-check";
 
 /** Variables that say where a program finds its parts, and how it speaks to the user. */

@@ -1,4 +1,4 @@
-// What a recipe would do to the machine and the network: what it runs, reads, mounts, asks, sends
+// The reach of a recipe on the machine and the network: what it runs, reads, mounts, asks, sends
 // and writes. It is read from the keys of the recipe alone. Nothing of the recipe is loaded or
 // started for it, so it can be shown before its user decides to.
 

@@ -1,5 +1,5 @@
-// What the driver tells its own live page beside the files: hosts, roles, models, and what is in
-// flight.
+// The facts that the driver tells its own live page beside the files: hosts, roles, models, and
+// what is in flight.
 
 import { LABEL, METRIC } from "../../telemetry/names.ts";
 import type { Recorder } from "../../telemetry/recorder.ts";

@@ -1,4 +1,4 @@
-// What the user wishes of a replay, as roles of the recipe: --ask and --from.
+// The user's wishes for a replay, as roles of the recipe: --ask and --from.
 
 import type { ReplayWish } from "../../agent/replay-wish.ts";
 import { MatrixError } from "../../error.ts";

@@ -10,7 +10,7 @@ import { readSuperseded, type Superseded, taskName } from "../../records/superse
 import type { TrajectoryRecord } from "../../task/record.ts";
 import type { Task } from "../../task/task.ts";
 
-/** Where a replay takes its answers from, and which steps ask instead. */
+/** The records from which a replay takes its answers, and the steps that ask instead. */
 export interface Replay {
   /** The run directory of the other run. */
   readonly directory: string;

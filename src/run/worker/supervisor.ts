@@ -97,7 +97,7 @@ interface Worker {
   crashes: number;
   /** Number of lives in a row that ended in the same way before they took part in the run. */
   failedStarts: number;
-  /** How the last of them ended; null for a life that took part. */
+  /** The end of the last of them; null for a life that took part. */
   startFailure: string | null;
 }
 

@@ -1,6 +1,6 @@
-// What Podman's own configuration (containers.conf, mounts.conf) puts into every container. Its API
-// cannot turn that off, and does not list all of it. A recipe alone says what a sandbox sees, so a
-// sandbox with anything else is refused, by its name.
+// The mounts and variables that Podman's own configuration (containers.conf, mounts.conf) adds to
+// every container. Its API cannot turn that off, and does not list all of it. A recipe alone says
+// what a sandbox sees, so a sandbox with anything else is refused, by its name.
 
 import { text } from "node:stream/consumers";
 import type Docker from "dockerode";

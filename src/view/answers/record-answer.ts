@@ -25,7 +25,7 @@ const LEVELS_MAX = 200;
 export class Recipes {
   readonly #given = new WeakMap<object, Given>();
 
-  /** What the run gave its tasks; null for a run without a manifest. */
+  /** The prompts, tools and attachments of the run; null for a run without a manifest. */
   of({ run: { manifest } }: ShownRun): Given | null {
     if (manifest === null) return null;
     const given = this.#given.get(manifest) ?? new Given(manifest);

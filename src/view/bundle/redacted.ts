@@ -1,5 +1,5 @@
-// What leaves the machine with a bundle: without what looks like a credential, and without the
-// folders of this machine. Secrets that the program knows were masked before.
+// The values that leave the machine with a bundle: without texts that look like a credential, and
+// without the folders of this machine. Secrets that the program knows were masked before.
 
 import { isAbsolute } from "node:path";
 import { withoutCredentials } from "../../task/credential-patterns.ts";

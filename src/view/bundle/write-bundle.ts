@@ -81,7 +81,7 @@ export async function writeBundle(options: BundleOptions): Promise<BundleSummary
     const all = bundled.reduce((sum, { card: { counts } }) => sum + countIn(counts), 0);
     return { runs: bundled.length, records: all - leftOut, leftOut };
   } finally {
-    // What failed before says more than that nothing could be removed.
+    // The first failure says more than a failure to clean up.
     await rm(folder, { recursive: true, force: true }).catch(() => undefined);
   }
 }

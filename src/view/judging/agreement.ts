@@ -1,4 +1,4 @@
-// How far people agree on which records are good: with each other, and with the automatic score.
+// The agreement of people on which records are good: with each other, and with the automatic score.
 // Cohen's kappa (Cohen 1960) is the agreement beyond what chance would give.
 
 import type { Agreement } from "../api.ts";

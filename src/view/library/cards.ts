@@ -1,4 +1,4 @@
-// What the list of runs says of each: from its manifest, and, for the score, from its records.
+// The card of each run in the list: from its manifest, and, for the score, from its records.
 // Scores are computed one run after the other in the background, so that the list comes at once.
 
 import { existsSync } from "node:fs";
@@ -20,7 +20,7 @@ import { OpenRun } from "./open-run.ts";
 const UNINDEXED_BYTES_MAX = 256 * 2 ** 20;
 const NO_COUNTS: Counts = { ok: 0, failed: 0, lost: 0 };
 
-/** What the records of a run say as a whole. */
+/** Sums and means over the records of a run. */
 export interface Summary {
   readonly counts: Counts;
   readonly score: Estimate | null;

@@ -19,7 +19,7 @@ const SORT_KEYS = "n id trial status stop error score turns tokens cost ms ended
 /** Parameters that do not change which records are listed, nor their order. */
 const OF_THE_PAGE = ["offset", "limit", "from", "count", "hop", "at"];
 
-/** What people said of one record. */
+/** The statements of people about one record. */
 export interface Said extends Judged {
   readonly comments: number;
 }
@@ -133,7 +133,7 @@ export async function rowOf(table: RunTable, n: number, said?: Said): Promise<Re
   };
 }
 
-/** What was said, by the place of the record. Words on a record that was replaced do not count. */
+/** Statements by the place of their record. Those about a record that was replaced do not count. */
 export async function saidOf(
   table: RunTable,
   annotations: Annotations,

@@ -27,7 +27,7 @@ export class StillOpening extends Error {
   }
 }
 
-/** What a request reads: the table and what was said, at one moment. */
+/** The data that a request reads: the table and the annotations, at one moment. */
 export interface Moment {
   /** A text that changes whenever the run's files do. */
   readonly content: string;

@@ -1,4 +1,4 @@
-// What the model of a role was given beside the conversation: prompts, tools and attachments. They
+// The input of a role's model beside the conversation: prompts, tools and attachments. They
 // are not in a record. They are made again from the recipe in the manifest and from the files that
 // it names, as long as these are the ones with which the run was made.
 

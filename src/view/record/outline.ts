@@ -1,6 +1,7 @@
-// Where the parts of a JSON text are, without parsing it: members of an object, items of a list,
-// and how deep a value is. A record of a hundred megabytes is looked into this way, and only the
-// parts that are shown are parsed. The text is taken to be valid; parsing a part tells when not.
+// The places of the parts of a JSON text, found without parsing it: members of an object, items of
+// a list, and how deep a value is. A record of a hundred megabytes is looked into this way, and
+// only the parts that are shown are parsed. The text is taken to be valid; parsing a part tells
+// when not.
 
 export interface Span {
   readonly from: number;

@@ -83,7 +83,7 @@ export class RecordView {
     });
   }
 
-  /** What the hops from `from` on said: as many as fit, and at least one. */
+  /** The content of the hops from `from` on: as many as fit, and at least one. */
   bodies(from: number, count: number): HopsAnswer {
     const hops: HopBody[] = [];
     let chars = 0;

@@ -37,7 +37,7 @@ export interface OwnColumn {
 /** Texts in UTF-8, one after the other. */
 export interface PackedTexts {
   readonly bytes: Buffer;
-  /** Where the text of each record ends. */
+  /** The end of each record's text. */
   readonly ends: ArrayLike<number>;
 }
 

@@ -1,4 +1,4 @@
-// Which columns the list shows.
+// The menu that chooses the columns of the list.
 
 import { setQuery } from "../address.ts";
 import { Icon } from "../parts/icon.tsx";

@@ -1,4 +1,4 @@
-// What people said of the records of a run, and how far they agree.
+// Judgements of people on the records of a run, and their agreement.
 
 import type { Agreement, AnnotationsAnswer, RunAnswer } from "../../api.ts";
 import { address, href, setQuery } from "../address.ts";

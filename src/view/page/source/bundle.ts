@@ -65,7 +65,7 @@ export function createBundleSource(): Source {
   };
 }
 
-/** What was loaded of a bundle. */
+/** The parts of a bundle that were loaded. */
 class Shelf {
   private readonly load: Load;
   private readonly loadedRows = new Map<string, Promise<readonly RecordRow[]>>();

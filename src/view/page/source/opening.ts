@@ -1,4 +1,5 @@
-// How far the server is that reads the records of a run for the first time; null while it does not.
+// The progress of a server that reads the records of a run for the first time; null while it does
+// not.
 
 import { signal } from "@preact/signals";
 import type { Opening } from "../../api.ts";

@@ -1,4 +1,4 @@
-// What a model said, as the page shows it: elements made of the nodes of `text.js`. Until that
+// The text of a model, as the page shows it: elements made of the nodes of `text.js`. Until that
 // script is there, and for text that is to be shown as it was written, the text stands alone.
 
 import { signal } from "@preact/signals";

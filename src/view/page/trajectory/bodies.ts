@@ -1,4 +1,4 @@
-// What the hops of a record said, fetched as they come onto the screen.
+// The content of a record's hops, fetched as they come onto the screen.
 
 import { useEffect, useMemo, useReducer } from "preact/hooks";
 import type { HopBody, RecordAnswer, RecordRef } from "../../api.ts";

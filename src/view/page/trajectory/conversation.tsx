@@ -127,7 +127,7 @@ function useHeight(element: { readonly current: HTMLElement | null }): number {
   return height;
 }
 
-/** Which hops the user has unfolded, and a function for each that stays the same. */
+/** The hops that the user has unfolded, and a function for each that stays the same. */
 function useFolds(): {
   readonly open: ReadonlySet<number>;
   readonly toggleOf: (index: number) => () => void;

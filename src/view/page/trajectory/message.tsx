@@ -1,4 +1,4 @@
-// What a hop said: a chat message, several of them, or any JSON.
+// The content of a hop: a chat message, several of them, or any JSON.
 
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";

@@ -8,7 +8,7 @@ import type { RoleColours } from "./roles.ts";
 /** Beyond this the comparison would hold the page up. */
 const CHARS_MAX = 20_000;
 const DIFF_MS_MAX = 50;
-/** Where less than this is common, marks would cover everything. */
+/** The share that two texts must have in common; with less, marks would cover everything. */
 const COMMON_MIN = 0.25;
 
 interface Props {

@@ -181,7 +181,7 @@ function Steps({ left, right }: { readonly left: Side; readonly right: Side }) {
   );
 }
 
-/** What a hop said, as text; null where the trial has no such hop. */
+/** The content of a hop, as text; null where the trial has no such hop. */
 function textOf({ bodies }: Side, index: number): string | null {
   const body = bodies[index];
   if (body === undefined) return null;
