@@ -9,6 +9,7 @@ versions, threads and callbacks. `src/orchestrator/graph/` is the same for LangG
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import sys
@@ -248,6 +249,16 @@ def _messages_in(values: Iterable[Any]) -> Iterator[Any]:
                 yield one
 
 
+def _ids_in(values: Iterable[Any]) -> Set[Optional[str]]:
+    """The ids that updates give, also those of messages that are dicts."""
+    ids = {message.id for message in _messages_in(values)}
+    for value in values:
+        for one in value if isinstance(value, list) else [value]:
+            if isinstance(one, dict) and isinstance(one.get("id"), str):
+                ids.add(one["id"])
+    return ids
+
+
 def _settle_ids(value: Any, known: Set[Optional[str]], seed: int, place: str) -> None:
     """Replaces ids that a reducer has just drawn, so that a task gets the same ids again.
 
@@ -394,7 +405,7 @@ class Frame:
 
     def _update(self, channel: Any, place: str, values: Sequence[Any]) -> bool:
         before = [channel.get()] if channel.is_available() else []
-        known = {message.id for message in _messages_in([*before, *values])}
+        known = {message.id for message in _messages_in(before)} | _ids_in(values)
         updated = channel.update(values)
         if channel.is_available():
             _settle_ids(channel.get(), known, self.seed, place)
@@ -881,9 +892,11 @@ def _faults(part: Part) -> List[Fault]:
             faults.append((f"node {prefix}{name} {fault}", _place(spec.runnable)))
     for start, conditions in builder.branches.items():
         for name, spec in conditions.items():
-            if _function(spec.path) is None:
+            func = _function(spec.path)
+            fault = "is not a plain function" if func is None else _call_fault(func)
+            if fault is not None:
                 where = _named(f"{prefix}{start}")
-                faults.append((f"the condition {name} after {where} is not a plain function", None))
+                faults.append((f"the condition {name} after {where} {fault}", _place(spec.path)))
     for name, channel in builder.channels.items():
         if name == "__root__":
             faults.append(("the state is a single value; give it names in a TypedDict", None))
@@ -917,38 +930,64 @@ def _node_fault(spec: Any) -> Optional[str]:
     func = _function(spec.runnable)
     if func is None:
         return "is not a plain function"
-    for found in _reached_from(func):
-        if getattr(found, "__module__", "") == "langgraph.types" and found.__name__ == "interrupt":
-            return "calls interrupt(), but no person waits for a task; let a role answer instead"
-        if _subgraph(found) is not None:
-            return "calls a graph in its function; make the compiled graph the node itself"
+    fault = _call_fault(func)
+    if fault is not None:
+        return fault
     accepts = getattr(spec.runnable, "func_accepts", None) or ()
     if "store" in accepts:
         return "takes a store, and a task has only its state: keep there what it needs"
     return None
 
 
+def _call_fault(func: Any) -> Optional[str]:
+    for found in _reached_from(func):
+        name = getattr(found, "__name__", "")
+        called = (getattr(found, "__module__", ""), name)
+        if called in (("langgraph.types", "interrupt"), ("langgraph.errors", "NodeInterrupt")):
+            does = f"raises {name}" if isinstance(found, type) else f"calls {name}()"
+            return f"{does}, but no person waits for a task; let a role answer instead"
+        if _subgraph(found) is not None:
+            return "calls a graph in its function; make the compiled graph the node itself"
+    return None
+
+
 def _reached_from(func: Any) -> Iterator[Any]:
     """The objects that a function names, and those that the functions of its file name."""
     seen: Set[int] = set()
-    open_ = [func]
+    # A function, and the object whose method it is.
+    open_: List[Tuple[Any, Any]] = [(func, None)]
     while open_:
-        one = open_.pop()
+        one, owner = open_.pop()
+        while isinstance(one, functools.partial):
+            one = one.func
+        if getattr(one, "__code__", None) is None and not isinstance(one, type):
+            one = getattr(one, "__call__", None)
+        owner = getattr(one, "__self__", owner)
         one = getattr(one, "__func__", one)
         code = getattr(one, "__code__", None)
         if code is None or id(one) in seen:
             continue
         seen.add(id(one))
         scope = one.__globals__
+        names = list(_names_in(code))
+        methods = [getattr(type(owner), name, None) for name in names] if owner is not None else []
         cells = [cell for cell in one.__closure__ or () if _has_contents(cell)]
-        found = [cell.cell_contents for cell in cells]
-        found += [scope[name] for name in _names_in(code) if name in scope]
-        for value in found:
+        named = [cell.cell_contents for cell in cells]
+        named += [scope[name] for name in names if name in scope]
+        # An import in the function.
+        named += [sys.modules[name] for name in names if name in sys.modules]
+        found: List[Tuple[Any, Any]] = [(method, owner) for method in methods]
+        for value in named:
+            if isinstance(value, types.ModuleType):
+                found += [(value.__dict__.get(name), None) for name in names]
+            else:
+                found.append((value, None))
+        for value, its in found:
             if isinstance(value, types.ModuleType) or value is None:
                 continue
             yield value
             if getattr(getattr(value, "__code__", None), "co_filename", "") == code.co_filename:
-                open_.append(value)
+                open_.append((value, its))
 
 
 def _has_contents(cell: Any) -> bool:

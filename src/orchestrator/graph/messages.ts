@@ -88,13 +88,19 @@ function isMessage(value: unknown): value is Message {
   return Array.isArray(namespace) && namespace.at(-1) === "messages" && fields !== undefined;
 }
 
-/** The ids of the messages in some values. */
+/** The ids of the messages in some values, also of those that an update gives as plain objects. */
 export function idsIn(values: Iterable<unknown>): Set<string | undefined> {
   const ids = new Set<string | undefined>();
   for (const value of values)
     for (const one of Array.isArray(value) ? value : [value])
-      if (isMessage(one)) ids.add(one.id ?? undefined);
+      if (isMessage(one) || hasId(one)) ids.add(one.id ?? undefined);
   return ids;
+}
+
+function hasId(value: unknown): value is { readonly id: string } {
+  return (
+    typeof value === "object" && value !== null && "id" in value && typeof value.id === "string"
+  );
 }
 
 /**

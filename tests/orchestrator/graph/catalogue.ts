@@ -383,7 +383,7 @@ export const CATALOGUE: Readonly<Record<string, Entry>> = {
     build: () =>
       new StateGraph(MessagesAnnotation)
         .addNode("a", () => ({
-          messages: [new HumanMessage("hi"), { role: "user", content: "ho" }],
+          messages: [new HumanMessage("hi"), { role: "user", content: "ho", id: "8" }],
         }))
         .addNode("b", () => ({ messages: [new AIMessage({ content: "kept", id: "7" })] }))
         .addNode("c", ({ messages }) => ({
@@ -400,7 +400,11 @@ export const CATALOGUE: Readonly<Record<string, Entry>> = {
         .addEdge(["a", "b"], "c")
         .addConditionalEdges("a", ({ messages }) => (messages.length > 5 ? "c" : END))
         .compile(),
-    rows: [{ messages: [{ role: "user", content: "first" }] }, {}],
+    rows: [
+      { messages: [{ role: "user", content: "first" }] },
+      { messages: [{ role: "user", content: "first", id: "9" }] },
+      {},
+    ],
   },
   "the same message from two nodes at once, each with a condition": {
     build: () =>

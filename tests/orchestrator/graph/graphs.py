@@ -301,7 +301,7 @@ def messages():
         return {"messages": [removed, AIMessage(text, id="7", response_metadata={"a": [1]})]}
 
     made = StateGraph(MessagesState)
-    two = [HumanMessage("hi"), {"role": "user", "content": "ho"}]
+    two = [HumanMessage("hi"), {"role": "user", "content": "ho", "id": "8"}]
     made.add_node("a", lambda s: {"messages": list(two)})
     made.add_node("b", lambda s: {"messages": [AIMessage("kept", id="7")]})
     made.add_node("c", c)
@@ -452,7 +452,11 @@ GRAPHS = {
     deferred: [{}],
     deferred_wait: [{}],
     inline_nodes: [{"n": 1}],
-    messages: [{"messages": [{"role": "user", "content": "first"}]}, {"messages": []}],
+    messages: [
+        {"messages": [{"role": "user", "content": "first"}]},
+        {"messages": [{"role": "user", "content": "first", "id": "9"}]},
+        {"messages": []},
+    ],
     same_message: [{}],
     private_channels: [{"n": 3, "item": "seen by c"}],
     input_and_output: [{"n": 3, "last": "not an input"}],

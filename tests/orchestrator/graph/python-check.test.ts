@@ -48,14 +48,79 @@ const problemOf = (source: string, more: Parameters<typeof open>[2] = {}) =>
     return { line: problem?.line, message: problem?.message };
   });
 
+const CALLS = "calls interrupt(), but no person waits for a task; let a role answer instead";
+
 const REFUSED: readonly (readonly [source: string, line: number | undefined, fault: string])[] = [
+  [
+    `import langgraph.types as types
+def ask(s):
+    return types.interrupt("who?")
+def build():
+    return two(ask).compile()`,
+    16,
+    `node a ${CALLS}`,
+  ],
+  [
+    `def ask(s):
+    from langgraph.types import interrupt as wait
+    return wait("who?")
+def build():
+    return two(ask).compile()`,
+    15,
+    `node a ${CALLS}`,
+  ],
+  [
+    `import functools
+def ask(who, s):
+    return interrupt(who)
+def build():
+    return two(functools.partial(ask, "who?")).compile()`,
+    undefined,
+    `node a ${CALLS}`,
+  ],
+  [
+    `class Ask:
+    def run(self, s): return self.more()
+    def more(self): return interrupt("who?")
+def build():
+    return two(Ask().run).compile()`,
+    16,
+    `node a ${CALLS}`,
+  ],
+  [
+    `class Ask:
+    def __call__(self, s): return interrupt("who?")
+def build():
+    return two(Ask()).compile()`,
+    undefined,
+    `node a ${CALLS}`,
+  ],
+  [
+    `from langgraph.errors import NodeInterrupt
+def ask(s):
+    raise NodeInterrupt("who?")
+def build():
+    return two(ask).compile()`,
+    16,
+    "node a raises NodeInterrupt, but no person waits for a task; let a role answer instead",
+  ],
+  [
+    `def choose(s):
+    return interrupt("who?")
+def build():
+    graph = two()
+    graph.add_conditional_edges("a", choose)
+    return graph.compile()`,
+    15,
+    `the condition choose after a ${CALLS}`,
+  ],
   [
     `def ask(s):
     return interrupt("who?")
 def build():
     return two(ask).compile()`,
     15,
-    "node a calls interrupt(), but no person waits for a task; let a role answer instead",
+    `node a ${CALLS}`,
   ],
   [
     `def ask(s):
@@ -64,7 +129,7 @@ def deeper():
     return interrupt("who?")
 build = two(ask).compile()`,
     15,
-    "node a calls interrupt(), but no person waits for a task; let a role answer instead",
+    `node a ${CALLS}`,
   ],
   [
     `inner = two().compile()
