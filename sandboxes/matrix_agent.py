@@ -586,7 +586,7 @@ def _json(value: Any, ensure_ascii: bool) -> str:
 
 
 def _plain(value: Any) -> Json:
-    """What stands in JSON for a value of another type."""
+    """The JSON for a value of another type."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     for method in ("model_dump", "tolist"):  # pydantic; NumPy, PyTorch and pandas

@@ -103,7 +103,7 @@ _COLUMNS = (
 
 
 class DataError(Exception):
-    """What could not be read, and what to do."""
+    """A file or a record that could not be read. The message says what to do."""
 
 
 class Run:
@@ -427,7 +427,7 @@ class _Index:
     """The index of a run, as far as it agrees with the records. An empty one stands for none."""
 
     size = 0
-    # Where the records begin that have no row: a byte offset, and bytes of content after it.
+    # The place of the first record without a row: a byte offset, and bytes of content after it.
     end: Tuple[int, int] = (0, 0)
 
     def __init__(self) -> None:

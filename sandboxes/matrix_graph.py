@@ -42,7 +42,7 @@ class GraphError(Exception):
 
 
 class Node:
-    """What a walk asks of a node, looked up once when the graph is loaded."""
+    """The facts about a node that a walk needs, looked up once when the graph is loaded."""
 
     def __init__(self, graph: "Graph", name: str, spec: Any, around: Optional["Node"]) -> None:
         builder = graph.builder
@@ -165,7 +165,7 @@ def _offer(name: str) -> Any:
 
 
 def _missing() -> Any:
-    """What a channel's checkpoint is while it has no value."""
+    """The checkpoint of a channel while it has no value."""
     from langgraph.channels import LastValue
 
     return getattr(LastValue(int), "value", None)
@@ -674,7 +674,7 @@ def _load_write(write: Dict[str, Json], frame: Frame) -> Dict[str, Any]:
 
 
 class _Configurable(Dict[str, Any]):
-    """What a function reads of the task. Row and history are asked for when it reads them."""
+    """The task as a function reads it. Row and history are fetched when it reads them."""
 
     def __init__(self, context: Any, history: Any = None, **told: Json) -> None:
         super().__init__(told)

@@ -1,4 +1,4 @@
-// Which mutants the compiler already refuses. They are left out of the sample: `bun run check`
+// Finds the mutants that the compiler refuses. They are left out of the sample: `bun run check`
 // notices them, and no test has to.
 
 import { rm } from "node:fs/promises";

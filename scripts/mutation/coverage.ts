@@ -1,4 +1,4 @@
-// Which mutants a test file reaches. Instrumented code marks them in a file that all processes of a
+// Finds the mutants that a test file reaches. Instrumented code marks them in a file that all processes of a
 // dry run share in memory, so what a child reached is there even after SIGKILL.
 
 import { readFileSync, writeFileSync } from "node:fs";

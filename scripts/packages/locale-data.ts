@@ -61,7 +61,7 @@ function isOfOthers(item: string): boolean {
   const [folder, file] = item.includes("/") ? item.split("/") : ["", item];
   const [stem = "", kind = ""] = (file ?? "").split(".");
   if (UNREACHABLE.test(item)) return true;
-  // Where it is spoken, English has dates of its own. Its names fall back to those of the language.
+  // English has other dates in each country. Its names fall back to those of the language.
   if (SHARED.includes(stem) || (folder === "" ? IS_ENGLISH.test(stem) : stem === "en"))
     return false;
   // Words of Chinese, Japanese, Thai and others are told apart by dictionaries.

@@ -1,4 +1,4 @@
-// What all packages of one release share: its name, version, commit and time, and the files beside
+// The facts that all packages of one release share: name, version, commit and time, and the files beside
 // the binary. Nothing here depends on when or where the release is built.
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";

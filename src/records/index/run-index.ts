@@ -1,5 +1,5 @@
 // The places of a run's records, with the fields that lists and filters need. The index stands in
-// the run directory beside the records (DESIGN.md 10). The records are the truth: what the stored
+// the run directory beside the records. The records are the truth: what the stored
 // index does not cover, or says wrongly, is read from them into memory.
 //
 // Rows have the order of the file. They stay in their places while the index is open, unless a

@@ -255,6 +255,15 @@ test("architecture.md shows the layers that the structure test holds", () => {
   expect(shown.map(([, folders]) => names(folders))).toEqual(held);
 });
 
+test("docs/index.md links every page of the site", () => {
+  const { prose } = readPage("docs/index.md");
+  const missing = readPages()
+    .map(({ path }) => path)
+    .filter((path) => /^docs\/(?!index\.md$)(?:[^/]+|decisions\/index\.md)$/.test(path))
+    .filter((path) => !prose.includes(`(${path.replace("docs/", "")})`));
+  expect(missing).toEqual([]);
+});
+
 test("every page is in the sidebar of the site", () => {
   const config = readFileSync(join(ROOT, "docs/.vitepress/config.ts"), "utf8");
   const missing = readPages()
