@@ -1,5 +1,5 @@
-// Finds the mutants that a test file reaches. Instrumented code marks them in a file that all processes of a
-// dry run share in memory, so what a child reached is there even after SIGKILL.
+// Finds the mutants that a test file reaches. Instrumented code marks them in a file that all
+// processes of a dry run share in memory, so what a child reached is there even after SIGKILL.
 
 import { readFileSync, writeFileSync } from "node:fs";
 

@@ -1,5 +1,5 @@
-// The facts that all packages of one release share: name, version, commit and time, and the files beside
-// the binary. Nothing here depends on when or where the release is built.
+// The facts that all packages of one release share: name, version, commit and time, and the files
+// beside the binary. Nothing here depends on when or where the release is built.
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";

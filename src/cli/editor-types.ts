@@ -17,7 +17,7 @@ export function typesCommand(): Command {
     .description(
       "write what editors and tests read: JSON Schemas of recipes and records, types for TypeScript, the library for Python",
     )
-    .argument("<dir>", "a folder, which is made where it is missing: .matrix")
+    .argument("<dir>", "a folder, such as .matrix, which is made where it is missing")
     .addOption(
       new Option("--python", "write the schemas and the library for Python").env("MATRIX_PYTHON"),
     )

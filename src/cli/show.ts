@@ -35,11 +35,14 @@ const LIMIT_DEFAULT = 20;
 export function showCommand(): Command {
   return new Command("show")
     .description(
-      "print one trajectory in readable form, list or group those that fit, or compare two",
+      "print one trajectory in readable form, list or group those that match, or compare two",
     )
     .argument("<dir>", "the run directory")
-    .argument("[id]", "id of the row; without it, the first record that fits is printed")
-    .argument("[other]", "id of another row, to see how both differ; or, for DIR DIR, nothing")
+    .argument("[id]", "id of the row; without it, the first record that matches is printed")
+    .argument(
+      "[other]",
+      "id of another row to compare with; with two run directories, leave it out",
+    )
     .addOption(
       new Option("--trial <n>", "trial of the row, from 0")
         .env("MATRIX_TRIAL")

@@ -86,13 +86,13 @@ export class Selection {
     return this.#index.readRecord(n);
   }
 
-  /** The first record that fits. Fails with `usage` when none does. */
+  /** The first record that matches. Fails with `usage` when none does. */
   async first(filter: Filter): Promise<number> {
     for await (const n of this.#fitting(filter, await this.#ordered(filter))) return n;
     throw await this.#nothing(filter);
   }
 
-  /** The record that fits and comes next to one, in the order of the filter. */
+  /** The matching record that comes next to one, in the order of the filter. */
   async beside(n: number, step: number, filter: Filter): Promise<number> {
     const places = await this.#ordered(filter);
     const at = places.indexOf(n);
