@@ -38,7 +38,7 @@ export async function buildPage(): Promise<void> {
   write(STAMP, sources);
 }
 
-/** The paths of all sources of which something is in the page. */
+/** The paths of all sources that have a part in the page. */
 export async function pageInputs(): Promise<readonly string[]> {
   const built = await Promise.all(PAGE_SCRIPTS.map((script) => bundleOf(script)));
   return built.flatMap(({ metafile }) => Object.keys(metafile?.inputs ?? {}));

@@ -6,7 +6,7 @@ import { join, relative } from "node:path";
 
 const ROOT = join(import.meta.dir, "../..");
 export const BUILT_IN_FILES = join(ROOT, "src/recipe/built-in/files.js");
-/** Folders of which the binary carries every file, so that an image has the same hash. */
+/** Folders whose files the binary carries without exception, so that an image has the same hash. */
 const FOLDERS = ["recipes", "sandboxes/tau2"];
 const LEFT_OUT = /(^|\/)(__pycache__|\.pytest_cache|\.matrix|node_modules)(\/|$)|\.pyc$/;
 

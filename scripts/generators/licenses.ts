@@ -21,7 +21,7 @@ interface Manifest {
   readonly author?: string | { readonly name?: string };
 }
 
-/** Folders of all packages of which code is in the binary, from the top of the project. */
+/** Folders of all packages whose code is in the binary, from the top of the project. */
 export async function bundledFolders(): Promise<readonly string[]> {
   await buildPage();
   const built = await Bun.build({

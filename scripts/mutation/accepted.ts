@@ -4,7 +4,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { identityText, type Mutant } from "./instrument.ts";
 
-/** Stands in an entry that the program prints, until somebody gives the reason. */
+/** The text in a printed entry until a developer gives the reason. */
 export const REASON_MISSING = "TODO";
 
 /**

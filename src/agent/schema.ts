@@ -59,7 +59,7 @@ export function createAnswerSchema(definition: JsonObject): AnswerSchema {
   };
 }
 
-/** A number of so many digits stays an ExactNumber. */
+/** A number with this many digits stays an ExactNumber. */
 function hasLongNumber(value: Json): boolean {
   if (value instanceof ExactNumber) return value.toString().length > NUMBER_CHARS_MAX;
   if (typeof value !== "object" || value === null) return false;

@@ -123,7 +123,7 @@ export function adviceFor(
   ];
 }
 
-/** The page is served all the same when no browser opens. */
+/** Opens a browser. Where none opens, the page is served without one. */
 function openBrowser(url: string): void {
   const command = process.platform === "darwin" ? "open" : "xdg-open";
   const failed = () => console.error(`${command} opens no browser here; open the URL yourself`);

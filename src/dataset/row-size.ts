@@ -7,7 +7,7 @@ import { LINE_BYTES_MAX } from "./lines.ts";
 
 /** Bytes that a value of a list counts at least. */
 const ITEM_BYTES = 8;
-/** A batch has at most so many rows, and ends with the row that makes it so large. */
+/** The most rows of a batch, and the bytes at which a batch ends with the row that reaches them. */
 const BATCH_ROWS = 256;
 const BATCH_BYTES = 4 * 2 ** 20;
 

@@ -1,7 +1,7 @@
 // The decoder within `unbzip2-stream`, which has no types of its own.
 
 declare module "unbzip2-stream/lib/bit_iterator.js" {
-  /** Takes so many bits; null skips to the next byte. */
+  /** Takes this many bits; null skips to the next byte. */
   export interface BitReader {
     (bits: number | null): number;
     readonly bytesRead: number;

@@ -54,7 +54,7 @@ export function decimalText(unscaled: bigint, scale: number): string {
   return `${sign}${text.slice(0, point)}.${text.slice(point)}`;
 }
 
-/** The time that is so many units after the beginning of 1970. */
+/** The time that lies this many units after the beginning of 1970. */
 export function timestampText(count: bigint, unit: Unit, isUtc: boolean): string {
   const perDay = DAY_SECONDS * 10n ** BigInt(UNIT_DIGITS[unit]);
   const inDay = ((count % perDay) + perDay) % perDay;
@@ -62,7 +62,7 @@ export function timestampText(count: bigint, unit: Unit, isUtc: boolean): string
   return `${date}T${timeText(inDay, unit)}${isUtc ? "Z" : ""}`;
 }
 
-/** The time that is so many units after the beginning of a day. */
+/** The time that lies this many units after the beginning of a day. */
 export function timeText(value: bigint | number, unit: Unit): string {
   const digits = UNIT_DIGITS[unit];
   const text = String(value).padStart(digits + 1, "0");

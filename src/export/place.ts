@@ -17,7 +17,7 @@ export interface Place {
   readonly splits: readonly Split[];
 }
 
-/** An ending of a file's name. A version, such as that of data-v1.2, is none. */
+/** An ending of a file's name. A version, such as that of data-v1.2, is not an ending. */
 const FILE_ENDING = /^\.[a-z][a-z0-9]{0,6}$/i;
 
 /**

@@ -28,7 +28,7 @@ export interface SelectionRules {
   readonly dedupe: "exact" | "near" | null;
 }
 
-/** A verdict on which all agree who gave one, or a label that anybody gave. */
+/** A verdict without a contrary one, or a label that at least one person gave. */
 export type Judgement = { readonly verdict: Verdict } | { readonly label: string };
 
 /** Reasons for leaving a record out, in the order in which they are checked. */

@@ -14,7 +14,7 @@ export function catchExits(): () => void {
     );
     // The first place in the stack is the user's.
     Error.captureStackTrace(error, process.exit);
-    // A step whose code catches the error has failed all the same.
+    // A step whose code catches the error has still failed.
     currentOwner()?.fail(error);
     throw error;
   };

@@ -58,7 +58,7 @@ export class Greeter {
     this.#key = derived(token, "peers");
   }
 
-  /** The answer to a challenge; null for one that is none. */
+  /** The answer to a challenge; null for a malformed one. */
   greet(challenge: string, connection: Endpoints): string | null {
     if (!/^[\w-]{16,64}$/.test(challenge)) return null;
     const nonce = this.#nonceOf(connection);

@@ -262,7 +262,7 @@ function truth(value: unknown): boolean {
 
 function oneOf<T extends string>(names: readonly T[], value: unknown): T {
   const name = names.find((one) => one === value);
-  if (name === undefined) throw invalid("a text is none of those that it can be");
+  if (name === undefined) throw invalid("a text is not one of its allowed values");
   return name;
 }
 

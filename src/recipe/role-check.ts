@@ -21,7 +21,7 @@ const LLM_KEYS = [
 /** Keys whose place is taken by a module that writes the whole request. */
 const WRITTEN_KEYS = ["system", "prompt", "conversation", "tools"] as const;
 
-/** Names of a recipe's tables; null for a section of which the names are not known. */
+/** Names of a recipe's tables; null for a section whose names are not known. */
 export interface KnownNames {
   readonly roles: readonly string[] | null;
   readonly models: readonly string[] | null;

@@ -76,7 +76,7 @@ export const recordSchema = v.strictObject({
   trace_id: v.nullable(v.string()),
 });
 
-/** Returns the record, or a sentence that says why the line is none. */
+/** Returns the record, or a sentence that says why the line is not a record. */
 export function parseRecord(text: string): TrajectoryRecord | string {
   let value: unknown;
   try {

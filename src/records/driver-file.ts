@@ -1,7 +1,7 @@
 // driver.json in the run directory: where the driver is, and the token that proves membership.
 // Hosts on a shared file system find their driver by it, and so does the next driver of the run. It
 // exists while a run has hosts, only its owner can read it, and it is written whole or not at all.
-// A power cut may leave it empty or full of zeros all the same: then there is no driver.
+// A power cut may still leave it empty or full of zeros: then there is no driver.
 
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";

@@ -25,7 +25,7 @@ async function asked(
   }
 }
 
-test("on loopback the metrics are served to anybody, in the Prometheus text format", async () => {
+test("on loopback the metrics are served to every client, in the Prometheus text format", async () => {
   expect(await asked(LOOPBACK, null, "/metrics")).toEqual({
     status: 200,
     type: "text/plain; version=0.0.4",

@@ -134,7 +134,7 @@ test("a request whose body makes no sense is refused with 400; a bug in its rout
   expect(peer.refused).toEqual({ malformed: 1, bug: 1 });
 });
 
-test("the holder of the metrics token is told the metrics and nothing else, and anybody the health", async () => {
+test("the holder of the metrics token gets the metrics and nothing else, and every client gets the health", async () => {
   await using peer = await startPeer();
   const get = (path: string, more: OutgoingHttpHeaders) =>
     ask(peer.url, { ":method": "GET", ":path": path, ...more }, null);

@@ -141,7 +141,7 @@ class Rule:
     },
   ));
 
-test("a part of the context that the rule reads behind a bare except is sent all the same", () =>
+test("a part of the context that the rule reads behind a bare except is still sent", () =>
   withRule(
     `${HEAD}
 @orchestrator

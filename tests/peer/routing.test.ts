@@ -18,7 +18,7 @@ function keyFor(routing: Routing, id: string): string {
   for (let key = 0; ; key++) if (routing.choose(WORK, `${key}`, 0, nobody) === id) return `${key}`;
 }
 
-test("a step goes to a host of its role, and to nobody where no member serves it", () => {
+test("a step goes to a host of its role, and to no host where no member serves it", () => {
   const routing = routingOf(member("a", ["work"]), member("b", ["other"]));
   expect(routing.choose(WORK, "0:1", 0, nobody)).toBe("a");
   expect(routing.choose({ kind: "role", role: "other" }, "0:1", 0, nobody)).toBe("b");

@@ -23,7 +23,7 @@ const FILE_MAGIC = "ARROW1";
 /** A buffer holds a column of a record batch, whose offsets have 31 bits. */
 const BUFFER_BYTES_MAX = 2 ** 30;
 
-/** A record batch with the dictionaries before it has so many bytes; so have all dictionaries. */
+/** Bytes of a record batch with the dictionaries before it, and of all dictionaries together. */
 const BATCH_BYTES_MAX = 2 * 2 ** 30;
 
 /**

@@ -20,7 +20,7 @@ export function savedFiles(folder: string): readonly string[] | null {
   if (!Array.isArray(files)) return null;
   return files.map((file: Json) => {
     const name = isJsonObject(file) ? file["filename"] : null;
-    // The names stand in a file that anybody may have written.
+    // Any program may have written the file with the names.
     if (typeof name !== "string" || basename(name) !== name)
       throw new MatrixError("dataset_invalid", `${folder}/state.json names no file of its folder`);
     return join(folder, name);

@@ -180,7 +180,7 @@ class PageStream {
     }
   }
 
-  /** Makes the window at least `bytes` long, if the column has so many. */
+  /** Makes the window at least `bytes` long, or as long as the column. */
   async #fill(bytes: number): Promise<void> {
     if (this.#window.length >= bytes || this.#position >= this.#end) return;
     const wanted = Math.max(bytes, WINDOW_BYTES) - this.#window.length;

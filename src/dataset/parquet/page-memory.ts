@@ -15,8 +15,8 @@ export class PageMemory {
   }
 
   /**
-   * The page or dictionary of a column has so many bytes now, in place of what it had before. Fails
-   * when all of them have too many.
+   * The page or dictionary of a column now has this many bytes, in place of what it had before.
+   * Fails when all of them have too many.
    */
   hold(kind: "page" | "dictionary", column: string, bytes: number): void {
     const holder = `${kind} ${column}`;

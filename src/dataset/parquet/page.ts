@@ -140,7 +140,7 @@ class Encoded {
     return this.#view.getUint32(this.at - LENGTH_BYTES, true);
   }
 
-  /** Goes over runs of values of so many bits. Fails when they are more than the page has. */
+  /** Goes over runs of values of this width in bits. Fails when they are more than the page has. */
   checkRuns(width: number, bytes: number): void {
     const end = this.at + bytes;
     const reader = { view: this.#view, offset: this.at };
@@ -165,7 +165,7 @@ class Encoded {
     return levels.filter((level) => level !== definitionMax).length;
   }
 
-  /** Bytes of texts of which each may begin with a part of the text before it. */
+  /** Bytes of texts, where each text may begin with a part of the one before it. */
   textBytes(nulls: number): number {
     const count = this.#values - nulls;
     if (count <= 0) return 0;

@@ -28,7 +28,7 @@ export interface BodyLimits {
 }
 
 /**
- * Asks for the memory of so many bytes of a body: null when it is there, and a promise of it
+ * Asks for memory for this many bytes of a body: null when it is there, and a promise of it
  * otherwise, for which the server waits.
  */
 export type Reach = (bytes: number) => Promise<void> | null;

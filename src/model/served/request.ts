@@ -176,7 +176,7 @@ function wrongTools({ tools, tool_choice: choice, top_logprobs, logprobs }: Json
   const name = nameOfTool(choice);
   return name === null || names.includes(name)
     ? null
-    : { message: `tool_choice names ${name}, which is none of the tools`, param: "tool_choice" };
+    : { message: `tool_choice names ${name}, which is not one of the tools`, param: "tool_choice" };
 }
 
 /** The name of a function, or of the choice of one. */

@@ -114,7 +114,7 @@ export function verdictOf(annotations: readonly Annotation[]): Verdict | "disput
   return verdicts.size > 1 ? "disputed" : verdict;
 }
 
-/** The labels that anybody gave a record, each once. */
+/** The labels that people gave a record, each once. */
 export function labelsOf(annotations: readonly Annotation[]): readonly string[] {
   return [...new Set(annotations.flatMap(({ labels }) => labels))].sort();
 }

@@ -76,7 +76,7 @@ export class StoredIndex {
   }
 
   /**
-   * Opens the index beside the records at `path`. Null when there is none, or none that agrees with
+   * Opens the index beside the records at `path`. Null when it is missing or disagrees with
    * the records.
    */
   static async open(directory: string, path: string): Promise<StoredIndex | null> {
@@ -95,7 +95,7 @@ export class StoredIndex {
     return null;
   }
 
-  /** The rows of which `n` is one, and the place of `n` among them. */
+  /** The block of rows that holds `n`, and the place of `n` in it. */
   rowAt(n: number): { readonly rows: Rows; readonly at: number } {
     const at = n - this.#cachedFrom;
     if (at < 0 || at >= this.#cache.count) {

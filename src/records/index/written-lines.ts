@@ -1,5 +1,5 @@
 // The records that are byte for byte as the sink wrote them, from the beginning of the file. Their
-// checksums show it, so nobody has to parse them again to know what the sink accounted for.
+// checksums show it, so a reader need not parse them again to know what the sink accounted for.
 
 import { type FileHandle, open } from "node:fs/promises";
 import { BEGINNING, type From } from "../record-file.ts";

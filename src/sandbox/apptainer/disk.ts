@@ -40,7 +40,7 @@ export function devicesOf(disk: string): Mount {
   return { source: join(disk, "dev"), target: "/dev", writable: false };
 }
 
-/** The command in a mount namespace of its own, with a disk of so many bytes at `disk`. */
+/** The command in a mount namespace of its own, with a disk of this size at `disk`. */
 export async function inDisk(
   disk: string,
   { bytes, isRoot }: { readonly bytes: number; readonly isRoot: boolean },

@@ -25,7 +25,7 @@ import { withoutCredentialsIn, withoutFolders } from "./redacted.ts";
 
 const ROWS_OF_FILE = 10_000;
 const RECORD_CHARS_OF_FILE = 2 ** 20;
-/** Runs of which every pair is compared. */
+/** Runs whose pairs are all compared. */
 const COMPARED_MAX = 6;
 /** Hops of a record whose prompts are rendered: the first of each role, and no more. */
 const PROMPTS_MAX = 20;

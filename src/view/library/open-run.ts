@@ -121,7 +121,7 @@ export class OpenRun {
     if (this.#loose !== null) this.#table = this.#loose.table;
   }
 
-  /** A link in a run directory of somebody else could lead to any file. It is not followed. */
+  /** A link in another person's run directory could lead to any file. It is not followed. */
   async #isOwn(): Promise<boolean> {
     const { path } = this.found;
     for (const file of [join(path, MANIFEST_FILE), trajectoriesPath(path)]) {

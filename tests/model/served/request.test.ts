@@ -142,7 +142,7 @@ const wrongFields: readonly (readonly [fields: object, message: string])[] = [
       tools: [{ type: "function", function: { name: "f" } }],
       tool_choice: { type: "function", function: { name: "g" } },
     },
-    "tool_choice names g, which is none of the tools",
+    "tool_choice names g, which is not one of the tools",
   ],
   [{ response_format: "json" }, expect.stringMatching(/^response_format must be /)],
   [{ response_format: { type: "xml" } }, expect.stringMatching(/^response_format must be /)],

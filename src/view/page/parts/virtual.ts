@@ -1,4 +1,4 @@
-// A list of which only the part on the screen is drawn.
+// A list that draws only the part on the screen.
 
 import {
   elementScroll,
@@ -24,7 +24,7 @@ export interface ListOptions {
 /** Browsers give no element more than some 17 million pixels. */
 const PIXELS_MAX = 15_000_000;
 
-/** The height that an element of so many pixels gets. */
+/** The height that an element gets in place of its own, which browsers limit. */
 export function heightOf(pixels: number): number {
   return Math.min(pixels, PIXELS_MAX);
 }
