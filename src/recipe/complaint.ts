@@ -37,10 +37,12 @@ export function unknownName(
 
 /**
  * The nearest word of a list. Up to two letters may differ, and up to a third of the letters of a
- * longer word.
+ * longer word, but not all of them.
  */
 export function nearestWord(word: string, words: readonly string[]): string | undefined {
   if (words.length === 0) return undefined;
   const best = closest(word, [...words]);
-  return distance(word, best) <= Math.max(2, Math.floor(word.length / 3)) ? best : undefined;
+  const differ = distance(word, best);
+  const isNear = differ <= Math.max(2, Math.floor(word.length / 3));
+  return isNear && differ < Math.max(word.length, best.length) ? best : undefined;
 }

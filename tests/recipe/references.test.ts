@@ -111,7 +111,7 @@ describe("an llm role", () => {
 
   test("the conversation of an llm role names only roles that exist", () => {
     expect(ofRole({ ...LLM, conversation: ["a", "c", "b"] })).toEqual([
-      'roles.b.conversation.1: no role is named "c"; roles: a, b (a)',
+      'roles.b.conversation.1: no role is named "c"; roles: a, b',
     ]);
   });
 
@@ -282,7 +282,7 @@ describe("routes", () => {
     ["tool-loop", { speaker: "a", tools: "x" }, ["tools"]],
   ])("a %s is refused when %j names a role that does not exist", (pattern, keys, places) => {
     expect(named({ pattern, ...keys })).toEqual(
-      places.map((place) => `orchestrator.${place}: no role is named "x"; roles: a (a)`),
+      places.map((place) => `orchestrator.${place}: no role is named "x"; roles: a`),
     );
   });
 
