@@ -22,7 +22,7 @@ export function renderList({ matched, total, rows }: RecordList): string {
     row.cost === null ? "–" : String(row.cost),
     formatDuration(row.ms),
   ]);
-  const counts = `${grouped(rows.length)} of ${grouped(matched)} that fit, of ${grouped(total)} records`;
+  const counts = `${grouped(rows.length)} of ${grouped(matched)} that match, of ${grouped(total)} records`;
   if (rows.length === 0) return counts;
   return [renderTable([HEAD, ...table], (column) => LEFT.has(HEAD[column] ?? "")), counts].join(
     "\n",
