@@ -55,12 +55,20 @@ function problemOfFork(fork: Json, where: string, ways: Ways): string | null {
   if (!Array.isArray(fork) || fork.length === 0) return `${where} forks into no branches`;
   if (ways.isBranch) return `${where} forks in a branch, and a branch cannot fork again`;
   if (!ways.canJoin) return `${where} forks, but the orchestrator has no join()`;
-  const unknown = fork
-    .map((branch) => (branch as { to?: Json } | null)?.to)
-    .find((to) => typeof to !== "string" || !ways.roles.has(to));
-  if (unknown === undefined) return null;
-  const found = JSON.stringify(unknown);
-  return `${where} has a branch to ${found}, which is not a role of the recipe; roles: ${namesOf(ways)}`;
+  const wrong = fork.findIndex((branch) => {
+    const to = toOf(branch);
+    return typeof to !== "string" || !ways.roles.has(to);
+  });
+  if (wrong === -1) return null;
+  const found = toOf(fork[wrong]);
+  if (found === undefined)
+    return `${where} has a branch ${shortOf(fork[wrong] ?? null)} that to(role, state) did not make`;
+  return `${where} has a branch to ${shortOf(found)}, which is not a role of the recipe; roles: ${namesOf(ways)}`;
+}
+
+/** The role of a branch; undefined for anything that is no branch. */
+function toOf(branch: Json | undefined): Json | undefined {
+  return isJsonObject(branch) ? branch["to"] : undefined;
 }
 
 function namesOf({ roles }: Ways): string {

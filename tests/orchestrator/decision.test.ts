@@ -29,6 +29,12 @@ test.each<[decided: unknown, problem: string]>([
   [{ fork: "a" }, "forks into no branches"],
   [fork([], null), "forks into no branches"],
   [fork([to("a"), to("c")], null), `has a branch to "c", ${ROLES}`],
+  [{ fork: ["a", "b"], state: null }, `has a branch "a" that to(role, state) did not make`],
+  [{ fork: [to("a"), null], state: null }, "has a branch null that to(role, state) did not make"],
+  [
+    fork([fork([to("a")], 0) as never], null),
+    'has a branch {"fork":[{"to":"a","state":null}],"state":0} that to(role, state) did not make',
+  ],
   [{ fork: [to("a"), { to: 3 }], state: null }, `has a branch to 3, ${ROLES}`],
 ])("the decision %j after a role is refused", (decided, problem) => {
   expect(problemOf(decided, "a", WAYS)).toBe(`next() after a ${problem}`);
