@@ -779,6 +779,7 @@ _CLOCKS = frozenset(
     "process_time_ns thread_time thread_time_ns clock_gettime clock_gettime_ns localtime ctime".split()
 )
 _NOWS = frozenset(("now", "utcnow", "today"))
+_MACHINE = frozenset(("getpid", "getppid", "getcwd", "uname", "cpu_count"))
 _DRAWS = frozenset(("random", "getrandbits"))
 _HANDS_ON = frozenset(("random", "uuid", "secrets", "os", "collections.abc", "datetime"))
 """Modules that give what they read to their caller."""
@@ -801,6 +802,10 @@ def _read_by(called: Any) -> Optional[str]:
             return f"randomness of the machine (uuid.{name})"
         if owner.__name__ == "posix" and name in ("urandom", "getrandom"):
             return f"randomness of the machine (os.{name})"
+        if owner.__name__ == "posix" and name in _MACHINE:
+            return f"the machine (os.{name})"
+        if owner.__name__ == "_socket" and name == "gethostname":
+            return "the machine (socket.gethostname)"
     elif name in _NOWS and inspect.isclass(owner) and issubclass(owner, datetime.date):
         return f"the clock ({owner.__name__}.{name})"
     elif owner is _SHARED and name in _DRAWS:

@@ -52,6 +52,9 @@ test.each([
   ["return to('a', random.Random().random())", "a seed)"],
   ["return to('a', str(uuid.uuid4()))", "randomness of the machine (os.urandom)"],
   ["return to('a', secrets.token_hex(4))", "randomness of the machine (os.urandom)"],
+  ["return to('a', os.getpid())", "the machine (os.getpid)"],
+  ["return to('a', os.getcwd())", "the machine (os.getcwd)"],
+  ["return to('a', __import__('socket').gethostname())", "the machine (socket.gethostname)"],
 ] as const)("a rule that does %s fails with its place and what it reads", (body, what) =>
   withRule(body, async (ask) => {
     const answer = await ask();
