@@ -20,11 +20,16 @@ export async function readProject(root: string): Promise<Project> {
   const files = listFiles(root);
   const sources = new Map<string, Instrumented>();
   for (const path of files) {
-    if (!/^src\/.*\.ts$/.test(path)) continue;
+    if (!isSource(path)) continue;
     sources.set(path, await instrument(path, readFileSync(join(root, path), "utf8")));
   }
   const mutants = [...sources.values()].flatMap((source) => source.mutants);
   return { root, files, graph: createImportGraph(root), sources, mutants };
+}
+
+/** Tells whether a file holds code to change. Declarations hold types alone. */
+export function isSource(path: string): boolean {
+  return /^src\/.*\.ts$/.test(path) && !path.endsWith(".d.ts");
 }
 
 /** Paths that git tracks, and new ones that it does not ignore. */
