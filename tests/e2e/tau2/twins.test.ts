@@ -9,6 +9,7 @@ import { matrix } from "../../parts/program.ts";
 import { comparable, readRecords } from "../../parts/records.ts";
 import { ROOT } from "../../parts/repository.ts";
 import { python } from "./bridge.ts";
+import { goldScripts } from "./gold.ts";
 import { writeRecipes } from "./recipe.ts";
 
 const MINUTES = 60_000;
@@ -20,8 +21,9 @@ test.if(python !== null)(
     withFolder(async (folder) => {
       const { gold } = await writeRecipes(folder);
       const env = { MATRIX_TAU2_BRIDGES: "2", MATRIX_TAU2_CONTAINER: "false" };
+      const all = JSON.stringify(goldScripts.map(({ id }) => id));
       const some = FULL
-        ? 'dataset.filter="true"'
+        ? `dataset.filter=${JSON.stringify(`row.id in ${all}`)}`
         : "dataset.filter=row.domain in ['mock', 'retail'] && row.task_id in ['create_task_1', 'update_task_1', '0', '1', '2']";
       const graph = `orchestrator={graph="${join(ROOT, "recipes/tau2/graph.ts#build")}", with={solo=false}}`;
       const rule = join(ROOT, "recipes/tau2/rule.py");
