@@ -47,10 +47,11 @@ export async function renderNotices(): Promise<string> {
     return known === -1 ? texts.push(tidy) - 1 : known;
   };
   const hashes = hashesOfLockfile();
-  const found = (await bundledFolders()).map((folder) => packageIn(folder, hashes, indexOf));
-  const packages = [...new Map(found.map((one) => [`${one.name}@${one.version}`, one])).values()];
+  // An installer may place the same packages in other folders, so their names give the order.
+  const folders = new Map((await bundledFolders()).map((folder) => [packageName(folder), folder]));
+  const named = [...folders].sort(([a], [b]) => compare(a, b));
   const notices: Notices = {
-    packages: packages.sort((a, b) => compare(`${a.name}@${a.version}`, `${b.name}@${b.version}`)),
+    packages: named.map(([, folder]) => packageIn(folder, hashes, indexOf)),
     runtime: runtimeParts(indexOf),
     texts,
   };
@@ -63,7 +64,7 @@ function packageIn(
   indexOf: (text: string) => number,
 ): ThirdParty {
   const path = join(ROOT, folder);
-  const manifest: Manifest = JSON.parse(readFileSync(join(path, "package.json"), "utf8"));
+  const manifest = manifestIn(folder);
   const { name, version } = manifest;
   const license = licenseOf(manifest);
   const files = readdirSync(path)
@@ -76,6 +77,15 @@ function packageIn(
     sha512: hashes.get(`${name}@${version}`) ?? null,
     texts: own.map(indexOf),
   };
+}
+
+function manifestIn(folder: string): Manifest {
+  return JSON.parse(readFileSync(join(ROOT, folder, "package.json"), "utf8"));
+}
+
+function packageName(folder: string): string {
+  const { name, version } = manifestIn(folder);
+  return `${name}@${version}`;
 }
 
 function licenseOf({ name, license, licenses }: Manifest): string {
