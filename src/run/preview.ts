@@ -1,11 +1,14 @@
 // A look at the first row: which role acts first, and what models would be asked.
 
 import { openDataset, type RowStream } from "../dataset/open.ts";
+import { messageOf, type Problem } from "../error.ts";
 import type { ChatMessage } from "../model/contract.ts";
 import { startTask } from "../orchestrator/advance.ts";
+import { nearestWord } from "../recipe/complaint.ts";
 import { joinKey } from "../recipe/key-path.ts";
 import { recipeInvalid } from "../recipe/problem.ts";
 import { moveTask } from "../task/encoded.ts";
+import type { JsonObject } from "../task/json.ts";
 import { deriveSeed } from "../task/seed.ts";
 import type { Plan } from "./plan.ts";
 import { problemsOf } from "./recipe-problems.ts";
@@ -34,8 +37,17 @@ export async function firstRowOf({ source, scan }: Scanned): Promise<FirstRow | 
 }
 
 /**
- * Takes a row to its first role. Fails with `recipe_invalid` when the rule cannot start it or the
- * first prompt does not render.
+ * Tells whether a prompt failed at a field that the row has under another spelling. No step changes
+ * the row, so the prompt of a later role fails there, too.
+ */
+function misspellsField(thrown: unknown, row: JsonObject): boolean {
+  const [, field] = /`row\.(\w+)` is undefined/.exec(messageOf(thrown)) ?? [];
+  return field !== undefined && nearestWord(field, Object.keys(row)) !== undefined;
+}
+
+/**
+ * Takes a row to its first role. Fails with `recipe_invalid` when the rule cannot start it, the
+ * first prompt does not render, or the prompt of any role misspells a field of the row.
  */
 export async function previewRow(
   { loaded, agents, rule }: Plan,
@@ -60,18 +72,17 @@ export async function previewRow(
     throw recipeInvalid("the first row", [loaded.problemAt("orchestrator", error.message)]);
   }
   const prompts = new Map<string, readonly ChatMessage[] | null>();
+  const problems: Problem[] = [];
   for (const [name, { render }] of agents) {
     try {
       const task = moveTask(message.task, name, message.task.state);
       prompts.set(name, (await render?.(task)) ?? null);
     } catch (thrown) {
-      if (name === message.task.role)
-        throw recipeInvalid(
-          "the first row",
-          problemsOf(thrown, `${joinKey("roles", name)}.prompt`, loaded),
-        );
+      if (name === message.task.role || misspellsField(thrown, first.row))
+        problems.push(...problemsOf(thrown, `${joinKey("roles", name)}.prompt`, loaded));
       prompts.set(name, null);
     }
   }
+  if (problems.length > 0) throw recipeInvalid("the first row", problems);
   return { firstRole: message.kind === "fork" ? null : message.task.role, prompts };
 }

@@ -35,6 +35,27 @@ test("a prompt that reads a later result is left out, and one of the first role 
     });
   }));
 
+test("every prompt that misspells a field of the row is a problem, and one that reads another field is left out", () =>
+  withFolder(async (folder) => {
+    const role = (text: string) => `{agent="llm", model="m", prompt={text="${text}"}}`;
+    const overrides = [
+      `roles.second=${role("{{ row.questoin }}")}`,
+      `roles.third=${role("{{ last.content }} {{ row.qestion }}")}`,
+      `roles.fourth=${role("{{ row.hint }}")}`,
+      'orchestrator.roles=["student", "grader", "second", "third", "fourth"]',
+    ];
+    const found = preview(folder, { overrides });
+    await expect(found).rejects.toMatchObject({
+      message: "the first row: 1 problem",
+      problems: [{ key: "roles.second.prompt", message: expect.stringContaining("row.questoin") }],
+    });
+    const sound = [
+      ...overrides.slice(1),
+      'orchestrator.roles=["student", "grader", "third", "fourth"]',
+    ];
+    expect((await preview(folder, { overrides: sound })).prompts).toMatchObject({ fourth: null });
+  }));
+
 test("a shard without a row has no first role", () =>
   withFolder(async (folder) => {
     const small: SmallRun = { rows: 2, overrides: ["dataset.shard=3/4"] };
