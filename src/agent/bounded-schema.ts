@@ -7,6 +7,7 @@
 // touched.
 
 import { MatrixError, messageOf } from "../error.ts";
+import { nearestWord } from "../recipe/complaint.ts";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import { compilePattern, type LinearPattern } from "../task/linear-pattern.ts";
 
@@ -24,12 +25,19 @@ type Formats = Record<string, (text: string) => boolean>;
 /** The schema for one answer, or what is wrong with the answer. */
 type BoundSchema = (value: Json) => JsonObject | string;
 
-/** Fails with `recipe_invalid` for a pattern that no linear engine can match. */
+/** The types of JSON Schema. The library takes any other word for a type that nothing has. */
+const TYPES = ["array", "boolean", "integer", "null", "number", "object", "string"];
+
+/**
+ * Fails with `recipe_invalid` for a type that JSON Schema does not have, and for a pattern that no
+ * linear engine can match.
+ */
 export function boundSchema(definition: JsonObject, formats: Formats): BoundSchema {
   formats["url"] = isUrl;
   const keyPatterns = new Map<string, LinearPattern>();
   let comparesItems = false;
   const schema = mapSchema(definition, (part) => {
+    refuseType(part);
     comparesItems ||= part["uniqueItems"] === true;
     const keyed = part["patternProperties"];
     for (const source of isJsonObject(keyed) ? Object.keys(keyed) : [])
@@ -82,6 +90,16 @@ function mapSchema(
   });
   const copy = Object.fromEntries(parts);
   return isMap ? copy : change(copy);
+}
+
+function refuseType({ type }: JsonObject): void {
+  for (const name of [type].flat()) {
+    if (typeof name !== "string" || TYPES.includes(name)) continue;
+    const near = nearestWord(name, TYPES);
+    const hint = near === undefined ? `types: ${TYPES.join(", ")}` : `did you mean "${near}"?`;
+    const message = `the schema's type "${name}" is not a type of JSON Schema`;
+    throw new MatrixError("recipe_invalid", message, { hint });
+  }
 }
 
 /** The schema with its pattern as a format, beside the format that it may have. */

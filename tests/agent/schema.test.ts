@@ -204,6 +204,29 @@ test("a pattern that no linear engine matches is refused with its words", () => 
   );
 });
 
+test.each([
+  [{ type: "objct" }, "objct", 'did you mean "object"?'],
+  [{ items: { properties: { type: { type: ["string", "nul"] } } } }, "nul", 'did you mean "null"?'],
+  [{ anyOf: [{ type: "text" }] }, "text", "types: array, boolean, integer, null"],
+])(
+  "the schema %j is refused for its type, with the one that was probably meant",
+  (schema, type, hint) => {
+    expect(() => createAnswerSchema(schema)).toThrow(
+      expect.objectContaining({
+        code: "recipe_invalid",
+        message: `the schema's type "${type}" is not a type of JSON Schema`,
+        hint: expect.stringContaining(hint),
+      }),
+    );
+  },
+);
+
+test("every type of JSON Schema is taken, and a word that is data or a name is no type", () => {
+  for (const type of ["array", "boolean", "integer", "null", "number", "object", "string"])
+    createAnswerSchema({ type });
+  createAnswerSchema({ properties: { type: { const: { type: "objct" } } }, enum: [{ type: "x" }] });
+});
+
 test("uniqueItems compares lists of up to 5000 items", () => {
   const schema = createAnswerSchema({ type: "array", uniqueItems: true });
   const items = Array.from({ length: 5001 }, (_, index) => ({ index }));
