@@ -98,30 +98,36 @@ test("agents on other terminals find the next driver by its file", () =>
     await cluster.gone();
   }));
 
+/** Tasks that are not done before a driver that is told to end has ended. */
+const SLOW = { trials: 5, latencyMs: 200 };
+
 test("hosts keep their tasks when the driver is told to end, and the same command finishes them", () =>
   withFolder(async (folder) => {
     await using cluster = new Cluster(folder);
-    const args = ["--listen", "127.0.0.1:0", ...paced({ trials: TRIALS }), "run.grace=0s"];
+    const args = ["--listen", "127.0.0.1:0", ...paced(SLOW), "run.grace=0s"];
     const first = cluster.drive(CORAL, args);
     const agents = [cluster.agent("student,extractor"), cluster.agent("teacher,extractor,matcher")];
-    await until(() => cluster.recordCount() >= 10 * TRIALS, "a quarter of the records are written");
+    await until(() => cluster.recordCount() > 0, "the first records are written");
     first.signal("SIGTERM");
     expect(await first.ended).toBe(3);
     const stoppedAt = Date.now();
+    const recorded = cluster.recordCount();
     const news = "the driver stopped before the run was complete: the host keeps its tasks";
     await until(() => agents.every((agent) => agent.stderr().includes(news)), "both hosts know");
     expect(agents.map((agent) => agent.end())).toEqual([null, null]);
-    const startedAt = Date.now();
     expect(await cluster.drive(CORAL, args).ended).toBe(0);
-    const continued = readFinished(cluster.directory).filter(
-      ({ attempt, history, timing }) =>
-        attempt === 1 &&
-        Date.parse(history[0]?.at ?? "") < stoppedAt &&
-        Date.parse(timing.ended_at) >= startedAt,
-    );
+    // Records stand in the order of their arrival: the next driver wrote all later ones.
+    const continued = readFinished(cluster.directory)
+      .slice(recorded)
+      .filter(
+        ({ attempt, history }) => attempt === 1 && Date.parse(history[0]?.at ?? "") < stoppedAt,
+      );
     expect(continued.length).toBeGreaterThan(0);
     expect(
-      account(cluster.directory, { ...RULES, undisturbed: await undisturbedRecords(TRIALS) }),
+      account(cluster.directory, {
+        ...{ ...RULES, trials: SLOW.trials },
+        undisturbed: await undisturbedRecords(SLOW.trials),
+      }),
     ).toMatchObject({ failed: 0, wrong: [] });
     expect(await Promise.all(agents.map(({ ended }) => ended))).toEqual([0, 0]);
     for (const agent of agents)
