@@ -8,9 +8,9 @@ import type { Done, RemoteOrchestrator } from "../../../src/orchestrator/contrac
 import { createPythonGraph } from "../../../src/orchestrator/graph/python-graph.ts";
 import { PythonFiles } from "../../../src/python/files.ts";
 import type { JsonObject } from "../../../src/task/json.ts";
+import { play } from "../../orchestrator/graph/play.ts";
 import { withFolder } from "../../parts/folder.ts";
 import { langgraphPython } from "../../parts/langgraph-python.ts";
-import { play } from "./play.ts";
 
 const HEAD = `import operator
 from typing import Annotated, TypedDict

@@ -3,13 +3,13 @@
 
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import createRules from "../../recipes/tau2/orchestrator.ts";
-import type { Orchestrator } from "../../src/orchestrator/contract.ts";
-import { createPythonGraph } from "../../src/orchestrator/graph/python-graph.ts";
-import { PythonFiles } from "../../src/python/files.ts";
-import { langgraphPython } from "../parts/langgraph-python.ts";
-import { ROOT } from "../parts/repository.ts";
-import { answersOf, ROLES, settingsOf, walk, walkLater } from "./walk.ts";
+import createRules from "../../../recipes/tau2/orchestrator.ts";
+import type { Orchestrator } from "../../../src/orchestrator/contract.ts";
+import { createPythonGraph } from "../../../src/orchestrator/graph/python-graph.ts";
+import { PythonFiles } from "../../../src/python/files.ts";
+import { langgraphPython } from "../../parts/langgraph-python.ts";
+import { ROOT } from "../../parts/repository.ts";
+import { answersOf, ROLES, settingsOf, walk, walkLater } from "../../tau2/walk.ts";
 
 const SEEDS = Number(process.env["MATRIX_TAU2_SEEDS"] ?? 60);
 

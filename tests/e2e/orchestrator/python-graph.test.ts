@@ -6,12 +6,12 @@ import { join } from "node:path";
 import { createPythonGraph } from "../../../src/orchestrator/graph/python-graph.ts";
 import { PythonFiles } from "../../../src/python/files.ts";
 import type { Json, JsonObject } from "../../../src/task/json.ts";
+import { plain, play } from "../../orchestrator/graph/play.ts";
 import { langgraphPython } from "../../parts/langgraph-python.ts";
-import { plain, play } from "./play.ts";
 
 const DRAWN = Number(process.env["MATRIX_GRAPHS"] ?? 150);
 const SEED = Number(process.env["MATRIX_GRAPH_SEED"] ?? 1);
-const FILE = join(import.meta.dir, "graphs.py");
+const FILE = join(import.meta.dir, "../../orchestrator/graph/graphs.py");
 
 interface Line {
   readonly row: JsonObject;
