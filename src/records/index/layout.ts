@@ -96,9 +96,8 @@ export const DOUBLE_COLUMNS = [
   "queue_ms",
   "run_ms",
 ] as const satisfies readonly (keyof typeof DOUBLE)[];
-export const WORD_COLUMNS = [
-  "trial",
-  "attempt",
+/** Words that sums over rows add up. Those from `cached_tokens` on may be left out of a usage. */
+export const SUMMED_WORDS = [
   "hops",
   "requests",
   "prompt_tokens",
@@ -108,6 +107,11 @@ export const WORD_COLUMNS = [
   "reasoning_tokens",
   "failed_requests",
   "estimated_requests",
+] as const;
+export const WORD_COLUMNS = [
+  "trial",
+  "attempt",
+  ...SUMMED_WORDS,
   "bytes",
 ] as const satisfies readonly (keyof typeof WORD)[];
 

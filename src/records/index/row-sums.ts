@@ -3,23 +3,11 @@
 import { roundMoney } from "../../task/spent.ts";
 import type { AlikeSums } from "../../task/tally.ts";
 import { type IndexRow, rowFrom } from "./index-row.ts";
-import { DOUBLE, ROW_DOUBLES, ROW_WORDS, WORD } from "./layout.ts";
+import { DOUBLE, ROW_DOUBLES, ROW_WORDS, SUMMED_WORDS, WORD } from "./layout.ts";
 import type { Rows } from "./stored-index.ts";
 import { StringTable } from "./string-table.ts";
 
-/** Words that are summed. Those after the first stand for details that may be left out. */
-const COUNTS = [
-  "hops",
-  "requests",
-  "prompt_tokens",
-  "completion_tokens",
-  "cached_tokens",
-  "cache_write_tokens",
-  "reasoning_tokens",
-  "failed_requests",
-  "estimated_requests",
-] as const;
-const FIRST_DETAIL = COUNTS.indexOf("cached_tokens");
+const FIRST_DETAIL = SUMMED_WORDS.indexOf("cached_tokens");
 
 interface Group extends AlikeSums {
   /** One of the rows. */
@@ -57,8 +45,8 @@ export class RowSums {
       this.#groups.set(key, sums);
     }
     sums.count++;
-    for (let i = 0; i < COUNTS.length; i++)
-      sums.counts[i] = (sums.counts[i] ?? 0) + word(WORD[COUNTS[i] ?? "hops"]);
+    for (let i = 0; i < SUMMED_WORDS.length; i++)
+      sums.counts[i] = (sums.counts[i] ?? 0) + word(WORD[SUMMED_WORDS[i] ?? "hops"]);
     const cost = doubles[n * ROW_DOUBLES + DOUBLE.cost] ?? Number.NaN;
     if (!Number.isNaN(cost)) sums.cost = roundMoney((sums.cost ?? 0) + cost);
     const stated = doubles[n * ROW_DOUBLES + DOUBLE.stated_cost] ?? 0;
@@ -81,7 +69,7 @@ export class RowSums {
       score,
     } of this.#groups.values()) {
       const [hops = 0, requests = 0, prompt_tokens = 0, completion_tokens = 0] = counts;
-      const details = COUNTS.flatMap((name, i) =>
+      const details = SUMMED_WORDS.flatMap((name, i) =>
         i < FIRST_DETAIL || counts[i] === 0 ? [] : [[name, counts[i]]],
       );
       const stated = statedCost === 0 ? {} : { stated_cost: statedCost };
@@ -99,6 +87,6 @@ export class RowSums {
 }
 
 function emptySums(example: IndexRow): Sums {
-  const counts = COUNTS.map(() => 0);
+  const counts = SUMMED_WORDS.map(() => 0);
   return { example, counts, count: 0, cost: null, statedCost: 0, scores: 0, score: 0 };
 }

@@ -10,6 +10,7 @@ import { CountsText } from "../parts/counts.tsx";
 import { Interval } from "../parts/interval.tsx";
 import { Shares } from "../parts/shares.tsx";
 import { Empty, When } from "../parts/states.tsx";
+import { numbers, TableHead } from "../parts/table-head.tsx";
 import { visibleText } from "../parts/visible.tsx";
 import { labelOf } from "./runs.tsx";
 import { ValueChange } from "./value-change.tsx";
@@ -252,20 +253,7 @@ function Flips({
         // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keys.
         <div class="scroll-y" tabIndex={0}>
           <table class="table">
-            <thead>
-              <tr>
-                <th scope="col">Row</th>
-                <th scope="col" class="right">
-                  Baseline
-                </th>
-                <th scope="col" class="right">
-                  Other
-                </th>
-                <th scope="col" class="right">
-                  Change
-                </th>
-              </tr>
-            </thead>
+            <TableHead columns={["Row", ...numbers("Baseline", "Other", "Change")]} />
             <tbody>
               {flips.rows.map((flip) => (
                 <FlipRow key={flip.id} flip={flip} a={a} b={b} />

@@ -10,6 +10,7 @@ import { SimulatedBadge, StateBadge } from "../parts/badge.tsx";
 import { CountsBar, CountsText } from "../parts/counts.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { Empty, Note, When } from "../parts/states.tsx";
+import { numbers, TableHead } from "../parts/table-head.tsx";
 import { visibleText } from "../parts/visible.tsx";
 
 const REFRESH_MS = 3000;
@@ -133,31 +134,16 @@ function RunTable({ runs, chosen, choose, at }: TableProps) {
   if (runs.length === 0) return null;
   return (
     <table class="table runs">
-      <thead>
-        <tr>
-          <th scope="col">
-            <span class="visually-hidden">Compare</span>
-          </th>
-          <th scope="col">Run</th>
-          <th scope="col">State</th>
-          <th scope="col" class="right">
-            Records
-          </th>
-          <th scope="col" class="right">
-            Score
-          </th>
-          <th scope="col" class="right">
-            Cost
-          </th>
-          <th scope="col" class="right">
-            Tokens
-          </th>
-          <th scope="col">Models</th>
-          <th scope="col" class="right">
-            Updated
-          </th>
-        </tr>
-      </thead>
+      <TableHead
+        columns={[
+          { name: "Compare", label: <span class="visually-hidden">Compare</span> },
+          "Run",
+          "State",
+          ...numbers("Records", "Score", "Cost", "Tokens"),
+          "Models",
+          ...numbers("Updated"),
+        ]}
+      />
       <tbody>
         {runs.map((run, index) => (
           <RunRow

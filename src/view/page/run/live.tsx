@@ -5,6 +5,7 @@ import { compact, count, duration, percent } from "../format.ts";
 import { Icon } from "../parts/icon.tsx";
 import { Shares } from "../parts/shares.tsx";
 import { Empty, Note, Skeleton } from "../parts/states.tsx";
+import { numbers, TableHead } from "../parts/table-head.tsx";
 import { visibleText } from "../parts/visible.tsx";
 
 interface Props {
@@ -108,18 +109,7 @@ interface Line {
 function Slots({ lines }: { readonly lines: readonly Line[] }) {
   return (
     <table class="table">
-      <thead>
-        <tr>
-          <th scope="col">Role</th>
-          <th scope="col">Slots</th>
-          <th scope="col" class="right">
-            Busy
-          </th>
-          <th scope="col" class="right">
-            Queued
-          </th>
-        </tr>
-      </thead>
+      <TableHead columns={["Role", "Slots", ...numbers("Busy", "Queued")]} />
       <tbody>
         {lines.map(({ name, queued, busy, slots }) => (
           <tr key={name}>
@@ -170,19 +160,7 @@ function Hosts({ hosts }: { readonly hosts: readonly LiveHost[] }) {
   if (hosts.length === 0) return <p class="muted">The driver runs every role itself.</p>;
   return (
     <table class="table">
-      <thead>
-        <tr>
-          <th scope="col">Host</th>
-          <th scope="col">State</th>
-          <th scope="col">Roles</th>
-          <th scope="col" class="right">
-            Busy
-          </th>
-          <th scope="col" class="right">
-            Queued
-          </th>
-        </tr>
-      </thead>
+      <TableHead columns={["Host", "State", "Roles", ...numbers("Busy", "Queued")]} />
       <tbody>
         {hosts.map((host) => (
           <tr key={host.name}>
@@ -223,20 +201,9 @@ function Models({
   return (
     <div class="scroll-x">
       <table class="table">
-        <thead>
-          <tr>
-            <th scope="col">Model</th>
-            <th scope="col">Replica</th>
-            <th scope="col">Window</th>
-            <th scope="col" class="right">
-              In flight
-            </th>
-            <th scope="col" class="right">
-              Requests
-            </th>
-            <th scope="col">Errors</th>
-          </tr>
-        </thead>
+        <TableHead
+          columns={["Model", "Replica", "Window", ...numbers("In flight", "Requests"), "Errors"]}
+        />
         <tbody>
           {models.map((model) => (
             <tr key={`${model.name} ${model.replica}`}>

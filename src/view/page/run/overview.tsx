@@ -7,6 +7,7 @@ import { CountsBar, partsOf } from "../parts/counts.tsx";
 import { Histogram } from "../parts/histogram.tsx";
 import { Shares } from "../parts/shares.tsx";
 import { Empty } from "../parts/states.tsx";
+import { numbers, TableHead } from "../parts/table-head.tsx";
 import { Throughput } from "../parts/throughput.tsx";
 import { visibleText } from "../parts/visible.tsx";
 import { ErrorGroups } from "./errors.tsx";
@@ -177,10 +178,10 @@ function UsageTable({
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keys. */}
       <div class="scroll-x" tabIndex={0}>
         <table class="table">
-          <thead>
-            <tr>
-              {[
-                "Name",
+          <TableHead
+            columns={[
+              "Name",
+              ...numbers(
                 "Steps",
                 "Errors",
                 "p50",
@@ -190,13 +191,9 @@ function UsageTable({
                 "out",
                 "Share",
                 "Cost",
-              ].map((name, index) => (
-                <th key={name} scope="col" class={index === 0 ? "" : "right"}>
-                  {name}
-                </th>
-              ))}
-            </tr>
-          </thead>
+              ),
+            ]}
+          />
           <tbody>
             {lines.map((line) => (
               <tr key={line.name}>

@@ -7,6 +7,7 @@ import { useLoaded } from "../loaded.ts";
 import { VerdictBadge } from "../parts/badge.tsx";
 import { Shares } from "../parts/shares.tsx";
 import { Empty, Note, When } from "../parts/states.tsx";
+import { numbers, TableHead } from "../parts/table-head.tsx";
 import { visibleText } from "../parts/visible.tsx";
 
 const LATEST_MAX = 50;
@@ -91,20 +92,7 @@ function People({ run, said, answer }: PeopleProps) {
 function ByPerson({ said }: { readonly said: AnnotationsAnswer }) {
   return (
     <table class="table">
-      <thead>
-        <tr>
-          <th scope="col">Person</th>
-          <th scope="col" class="right">
-            Accepted
-          </th>
-          <th scope="col" class="right">
-            Rejected
-          </th>
-          <th scope="col" class="right">
-            Comments
-          </th>
-        </tr>
-      </thead>
+      <TableHead columns={["Person", ...numbers("Accepted", "Rejected", "Comments")]} />
       <tbody>
         {said.people.map((person) => {
           const own = said.annotations.filter(({ who, stale }) => who === person && !stale);
@@ -131,32 +119,22 @@ function AgreementTable({ lines }: { readonly lines: readonly Agreement[] }) {
     );
   return (
     <table class="table">
-      <thead>
-        <tr>
-          <th scope="col">Between</th>
-          <th scope="col" class="right">
-            Both judged
-          </th>
-          <th scope="col" class="right">
-            Agree
-          </th>
-          <th scope="col" class="right">
-            <abbr title="Cohen's kappa: 1 is full agreement, 0 is the agreement of chance">κ</abbr>
-          </th>
-          <th scope="col" class="right">
-            Both accept
-          </th>
-          <th scope="col" class="right">
-            Only first
-          </th>
-          <th scope="col" class="right">
-            Only second
-          </th>
-          <th scope="col" class="right">
-            Both reject
-          </th>
-        </tr>
-      </thead>
+      <TableHead
+        columns={[
+          "Between",
+          ...numbers("Both judged", "Agree"),
+          {
+            name: "kappa",
+            label: (
+              <abbr title="Cohen's kappa: 1 is full agreement, 0 is the agreement of chance">
+                κ
+              </abbr>
+            ),
+            isNumber: true,
+          },
+          ...numbers("Both accept", "Only first", "Only second", "Both reject"),
+        ]}
+      />
       <tbody>
         {lines.map((line) => (
           <tr key={`${line.a} ${line.b}`}>

@@ -8,6 +8,7 @@ import { useKeys } from "../keys.ts";
 import { useLoaded } from "../loaded.ts";
 import { StatusBadge } from "../parts/badge.tsx";
 import { Empty, When } from "../parts/states.tsx";
+import { numbers, TableHead } from "../parts/table-head.tsx";
 import { visibleText } from "../parts/visible.tsx";
 import { chatMessageOf, textOfPart } from "./chat.ts";
 import { coloursOf } from "./roles.ts";
@@ -68,29 +69,18 @@ interface TrialTableProps extends TrialsProps {
 }
 
 function TrialTable({ run, id, trials, a, b }: TrialTableProps) {
-  const heads = [
-    "Left",
-    "Right",
-    "Trial",
-    "Status",
-    "Ended by",
-    "Score",
-    "Turns",
-    "Tokens",
-    "Cost",
-    "Time",
-  ];
   return (
     <table class="table">
-      <thead>
-        <tr>
-          {heads.map((head, index) => (
-            <th key={head} scope="col" class={index >= 5 ? "right" : ""}>
-              {head}
-            </th>
-          ))}
-        </tr>
-      </thead>
+      <TableHead
+        columns={[
+          "Left",
+          "Right",
+          "Trial",
+          "Status",
+          "Ended by",
+          ...numbers("Score", "Turns", "Tokens", "Cost", "Time"),
+        ]}
+      />
       <tbody>
         {trials.map((row) => (
           <tr key={row.trial}>
