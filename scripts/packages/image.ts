@@ -17,7 +17,7 @@ const LIBRARIES = {
   x64: ["/lib/x86_64-linux-gnu", "/usr/x86_64-linux-gnu/lib"],
   arm64: ["/lib/aarch64-linux-gnu", "/usr/aarch64-linux-gnu/lib"],
 } as const;
-/** Where the kernel finds the loader, and its names among the libraries. */
+/** The place where the kernel finds the loader, and its names among the libraries. */
 const LOADERS = {
   x64: "/lib64/ld-linux-x86-64.so.2",
   arm64: "/lib/ld-linux-aarch64.so.1",

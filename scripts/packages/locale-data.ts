@@ -6,7 +6,7 @@
 // items. An item that is not in the table is one that ICU does not have, and it goes on with the
 // root of its kind, as a build of ICU for English does. The bytes of such items become zeros.
 
-/** What follows the size of the header: the magic, the rest of its first part, and the format. */
+/** Bytes after the size of the header: the magic, the rest of its first part, and the format. */
 const MARK = Buffer.from([0xda, 0x27, 0x14, 0, 0, 0, 0, 0, 2, 0, 0x43, 0x6d, 0x6e, 0x44]);
 const ENTRY_BYTES = 8;
 /** Folders of names: of languages, regions, units, zones and currencies; and orders of letters. */

@@ -84,7 +84,7 @@ async function keep(made: Made | Promise<Made>): Promise<void> {
   console.log(`${(body.length / 1e6).toFixed(1).padStart(6)} MB  ${file}`);
 }
 
-/** What the program of this source prints. */
+/** The output of a program with this source. */
 async function ask(args: readonly string[]): Promise<string> {
   const child = Bun.spawn(["bun", "src/main.ts", ...args], { cwd: ROOT, stdout: "pipe" });
   const text = await new Response(child.stdout).text();

@@ -28,7 +28,7 @@ export interface Release {
   readonly commit: string;
   /** Time of the commit in seconds; every file of a package carries it. */
   readonly epoch: number;
-  /** How hard to compress, from 1 to 12. */
+  /** The level of compression, from 1 to 12. */
   readonly level: number;
   readonly texts: Texts;
   /** Python modules by their path below site-packages. */
@@ -89,7 +89,7 @@ function pythonModules(): ReadonlyMap<string, Buffer> {
   return new Map(found.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** Where the texts of a package lie below its `share`. */
+/** The places of the texts of a package below its `share`. */
 export function sharedFiles({ texts }: Release): ReadonlyMap<string, string> {
   return new Map([
     ["man/man1/matrix.1", texts.manual],

@@ -1,4 +1,4 @@
-// What probes are answered.
+// The answers that probes get.
 
 import { expect, test } from "bun:test";
 import { serveHealth } from "../../src/http/health-server.ts";

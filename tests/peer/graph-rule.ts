@@ -15,7 +15,7 @@ const Inner = Annotation.Root({
   hops: Annotation<number>,
   trail: Annotation<string[]>({ reducer: (all, more) => [...all, ...more], default: () => [] }),
 });
-/** What a round adds to the trail: nodes by name, then Sends by their order. */
+/** The part of the trail that a round adds: nodes by name, then Sends by their order. */
 const ROUND = ["a", "b", "inner a", "inner c", "c0", "c1"];
 
 const inner = new StateGraph({

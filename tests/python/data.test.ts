@@ -17,7 +17,7 @@ const RECORDS: readonly TrajectoryRecord[] = [
 /** More than a double holds. */
 const LARGE = "9007199254740993123";
 
-/** What a program in Python prints as JSON; `run` is the run at `paths`. */
+/** The JSON that a program in Python prints; `run` is the run at `paths`. */
 async function ask(paths: readonly string[], program: string): Promise<unknown> {
   const lines = ["import json, sys", "sys.path.insert(0, sys.argv[1])"];
   lines.push("from matrix_data import DataError, Run", "run = Run(*sys.argv[2:])", program);

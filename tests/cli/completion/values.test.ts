@@ -1,4 +1,4 @@
-// What completion knows of this machine: recipes, keys, runs, rows and roles.
+// Completion of names that this machine has: recipes, keys, runs, rows and roles.
 
 import { expect, test } from "bun:test";
 import { mkdir, writeFile } from "node:fs/promises";

@@ -50,11 +50,11 @@ async function copyWorkingTree(copy: string): Promise<void> {
     else rmSync(to, { force: true });
   }
   for (const tool of ["node_modules", ".tools"]) symlinkSync(join(ROOT, tool), join(copy, tool));
-  // What is installed is that of this lockfile: an older one causes no installation.
+  // A lockfile that is older than the linked packages causes no installation.
   utimesSync(join(copy, "bun.lock"), 0, 0);
 }
 
-/** What a command prints; it must succeed. */
+/** The output of a command, which must succeed. */
 export async function run(command: readonly string[], cwd: string): Promise<string> {
   const child = Bun.spawn([...command], { cwd, stdout: "pipe", stderr: "pipe", stdin: "ignore" });
   const [stdout, stderr] = await Promise.all([
