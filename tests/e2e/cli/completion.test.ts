@@ -21,7 +21,7 @@ function run(command: readonly string[], cwd: string): readonly string[] {
   return stdout.toString().trimEnd().split("\n");
 }
 
-/** The words that bash offers for the line; `replaced` is the part of the last word that it would replace. */
+/** The words that bash offers in place of `replaced`, a part of the last word of the line. */
 function inBash(line: string, replaced: string, cwd: string): readonly string[] {
   const program =
     'source <(matrix completion bash); COMP_LINE="$1"; COMP_POINT=${#COMP_LINE}; ' +

@@ -1,4 +1,4 @@
-// The packages of scripts/release, installed on systems that have neither Bun nor Node.js, and removed.
+// The packages of scripts/release, installed on systems without Bun and Node.js, and removed.
 
 import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
 import { chmodSync, readFileSync, rmSync, statSync } from "node:fs";
