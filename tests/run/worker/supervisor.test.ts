@@ -3,6 +3,7 @@
 
 import { afterEach, expect, test } from "bun:test";
 import { join } from "node:path";
+import { EXIT_REJOIN, EXIT_TOLD } from "../../../src/error.ts";
 import { isRunning, startTimeOf } from "../../../src/process.ts";
 import {
   restartDelayMs,
@@ -96,6 +97,22 @@ test("a worker that leaves on purpose is not started again, and its output is no
     expect(stage.lines).toEqual(["info w has ended (exit 0)"]);
     await stage.supervisor.stop(10_000);
     expect(stage.started).toHaveLength(1);
+  }));
+
+test("a worker that is to join anew begins another life, and its output is not an error", () =>
+  withFolder(async (logs) => {
+    const stage = supervise(logs, `echo 'Error: no' >&2; exit ${EXIT_REJOIN}`);
+    await ended(stage, 2);
+    expect(stage.deaths[0]).toEqual(["w", deathOf({ code: EXIT_REJOIN, restartInMs: 0 })]);
+    expect(stage.lines[0]).toBe("info w begins another life at once");
+  }));
+
+test("a worker that was told to leave is not started again, and its output is not an error", () =>
+  withFolder(async (logs) => {
+    const stage = supervise(logs, `echo 'Error: no' >&2; exit ${EXIT_TOLD}`);
+    await ended(stage);
+    expect(stage.deaths).toEqual([["w", deathOf({ code: EXIT_TOLD })]]);
+    expect(stage.lines).toEqual([`info w has ended (exit ${EXIT_TOLD})`]);
   }));
 
 test("a worker that leaves on purpose is started again where leavers are replaced", () =>
